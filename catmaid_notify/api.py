@@ -1,0 +1,257 @@
+"""The functions for host code: one call from a view, a task, a command or a shell.
+
+Row first, push after commit: what is rolled back is never shown, and a push that is lost is found again by
+reconciling, since the inbox is the truth. These functions raise for bad arguments and for database errors, and for
+nothing else; no broker makes them wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, router, transaction
+
+from catmaid_notify import protocol, publish
+from catmaid_notify.conf import conf
+from catmaid_notify.content import Content, Level, checked_key
+from catmaid_notify.exceptions import InvalidEvent, UnknownUser
+from catmaid_notify.models import Message, TaskProgress
+
+__all__ = [  # noqa: RUF022 - grouped by what they do
+    # Stored messages
+    "notify_user",
+    "anotify_user",
+    "notify_users",
+    "anotify_users",
+    "mark_read",
+    "amark_read",
+    # Events that are not stored
+    "msg_user",
+    "amsg_user",
+    # Words
+    "Level",
+]
+
+logger = logging.getLogger("catmaid_notify")
+
+BATCH = 1000
+"""Users that are written with one round of statements."""
+
+T = TypeVar("T")
+
+
+def notify_user(
+    user: Any,
+    title: str,
+    *,
+    text: str = "",
+    action: str = "",
+    level: str = Level.INFO,
+    key: str | None = None,
+) -> Message:
+    """Put a message into a user's inbox and push it to the user's pages after commit.
+
+    ``user`` is an instance or a primary key. ``action`` is a link: http(s), or a path on this site. With a ``key``
+    the user gets one message at most for that key, however often this is called; the first one is returned.
+
+    Raises:
+        InvalidMessage: an argument is not valid.
+        UnknownUser: there is no such user.
+        django.db.Error: what the database says; nothing is stored then.
+    """
+    content = Content.checked(title=title, text=text, action=action, level=level)
+    checked = checked_key(key)
+    pk = user_pk(user)
+    using = router.db_for_write(Message)
+    if not isinstance(user, models.Model) and transaction.get_connection(using).in_atomic_block:
+        # Foreign keys are checked at commit there, far from the line that caused the error.
+        require_user(pk, using)
+    try:
+        message, created = _store(pk, content, checked, using)
+    except IntegrityError:
+        if not transaction.get_connection(using).needs_rollback:
+            require_user(pk, using)
+        raise
+    if created:
+        _push_messages([message], using)
+    return message
+
+
+def notify_users(
+    users: Iterable[Any],
+    title: str,
+    *,
+    text: str = "",
+    action: str = "",
+    level: str = Level.INFO,
+) -> int:
+    """Put the same message into many inboxes and return how many were written.
+
+    ``users`` are instances, primary keys or a queryset of users, each counted once. They are written in batches of
+    1,000, each in a transaction of its own unless there is one already, so 100,000 users need little memory. Users
+    that don't exist (any more) are left out and logged: the others shall have their message all the same.
+
+    Raises:
+        InvalidMessage: an argument is not valid; nothing is stored then.
+        UnknownUser: one of ``users`` is no user and no primary key.
+    """
+    content = Content.checked(title=title, text=text, action=action, level=level)
+    using = router.db_for_write(Message)
+    written = 0
+    for pks in _batches(_pks_of(users), BATCH):
+        known = set(_users(using).filter(pk__in=pks).values_list("pk", flat=True))
+        missing = [pk for pk in pks if pk not in known]
+        if missing:
+            logger.warning("No message for users that do not exist: count=%d first=%r", len(missing), missing[0])
+        messages = [_message(pk, content) for pk in pks if pk in known]
+        with transaction.atomic(using=using):
+            Message.objects.using(using).bulk_create(messages)
+            _push_messages(messages, using)
+        written += len(messages)
+    return written
+
+
+def mark_read(user: Any, ids: Iterable[int] | None = None) -> list[int]:
+    """Mark messages of this user (``None``: all) as read, tell the user's other pages, return the ids that changed."""
+    pk = user_pk(user)
+    using = router.db_for_write(Message)
+    with transaction.atomic(using=using):
+        found = Message.objects.using(using).for_user(pk).mark_read(ids)
+    if found:
+        payload: dict[str, Any] = {"all": True} if ids is None else {"ids": found}
+        _push_event(pk, protocol.Event.MESSAGE_READ, payload, using=using, plain=False)
+    return found
+
+
+def msg_user(user: Any, event: str, payload: Any = None) -> None:
+    """Send an event to the pages that a user has open now, after commit; at most once, nothing is stored.
+
+    Raises:
+        InvalidEvent: the name is not valid or reserved, the payload is not JSON or too large.
+        UnknownUser: ``user`` is no user and no primary key.
+    """
+    _push_event(user_pk(user), protocol.check_event_name(event), payload, using=router.db_for_write(Message))
+
+
+def check_message(title: str, *, text: str = "", action: str = "", level: str = Level.INFO) -> None:
+    """Raise `InvalidMessage` where `notify_user` would, and store nothing."""
+    Content.checked(title=title, text=text, action=action, level=level)
+
+
+def push_progress(progress: TaskProgress, state: str) -> None:
+    """Send how far a task is, at once: who waits for a transaction to end wants to see the bar move meanwhile."""
+    frame = _checked_frame(protocol.Event.TASK_PROGRESS, progress.as_dict(state))
+    publish.push(protocol.user_group(progress.user_id), {"type": protocol.LAYER_TYPE, "v1": frame})
+
+
+anotify_user = sync_to_async(notify_user)
+"""See notify_user()."""
+anotify_users = sync_to_async(notify_users)
+"""See notify_users()."""
+amark_read = sync_to_async(mark_read)
+"""See mark_read()."""
+amsg_user = sync_to_async(msg_user)
+"""See msg_user()."""
+
+
+def _users(using: str) -> models.QuerySet[Any]:
+    return get_user_model()._base_manager.using(using).all()
+
+
+def user_pk(user: Any) -> Any:
+    """Return the primary key of an instance, or a primary key in the type that the model has; else `UnknownUser`."""
+    model = get_user_model()
+    if isinstance(user, models.Model):
+        if not isinstance(user, model) or user.pk is None:
+            raise UnknownUser(f"{user!r} is not a saved {model.__name__}.")
+        return user.pk
+    if user is None or isinstance(user, bool):
+        raise UnknownUser(f"{user!r} is neither a {model.__name__} nor a primary key of one.")
+    try:
+        return model._meta.pk.to_python(user)
+    except (ValidationError, TypeError, ValueError, OverflowError):
+        raise UnknownUser(f"{user!r} is neither a {model.__name__} nor a primary key of one.") from None
+
+
+def _pks_of(users: Iterable[Any]) -> Iterator[Any]:
+    if isinstance(users, models.QuerySet) and issubclass(users.model, get_user_model()):
+        users = users.values_list("pk", flat=True).iterator(chunk_size=BATCH)
+    seen = set()
+    for user in users:
+        pk = user_pk(user)
+        if pk not in seen:
+            seen.add(pk)
+            yield pk
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def require_user(pk: Any, using: str | None = None) -> None:
+    """Raise `UnknownUser` unless there is a user with this primary key."""
+    using = using or router.db_for_write(Message)
+    try:
+        known = _users(using).filter(pk=pk).exists()
+    except OverflowError:  # SQLite has no integers of that size
+        known = False
+    if not known:
+        raise UnknownUser(f"There is no user with primary key {pk!r}; was the account deleted?")
+
+
+def _message(pk: Any, content: Content, key: str | None = None) -> Message:
+    return Message(
+        user_id=pk, title=content.title, text=content.text, action=content.action, level=content.level, key=key
+    )
+
+
+def _store(pk: Any, content: Content, key: str | None, using: str) -> tuple[Message, bool]:
+    """Insert the row; with a key, return the one that is there already."""
+    message = _message(pk, content, key)
+    if key is None:
+        message.save(using=using, force_insert=True)
+        return message, True
+    try:
+        with transaction.atomic(using=using):
+            message.save(using=using, force_insert=True)
+    except IntegrityError:
+        existing = Message.objects.using(using).for_user(pk).filter(key=key).first()
+        if existing is None:
+            raise
+        return existing, False
+    return message, True
+
+
+def _push_messages(messages: list[Message], using: str) -> None:
+    """Push stored messages once their transaction has committed."""
+    transaction.on_commit(partial(_push_now, messages), using=using, robust=True)
+
+
+def _push_now(messages: list[Message]) -> None:
+    for message in messages:
+        publish.push(protocol.user_group(message.user_id), message.as_layer_message())
+
+
+def _checked_frame(event: str, payload: Any) -> str:
+    frame = protocol.frame(event, payload)
+    size = len(frame.encode())
+    if size > conf.PAYLOAD_BYTES_MAX:
+        raise InvalidEvent(
+            f"The payload of event {str(event)!r} has {size} bytes; CATMAID_NOTIFY_PAYLOAD_BYTES_MAX is "
+            f"{conf.PAYLOAD_BYTES_MAX}. Send what names the data, and let the page fetch it."
+        )
+    return frame
+
+
+def _push_event(pk: Any, event: str, payload: Any, *, using: str, plain: bool = True) -> None:
+    frame = _checked_frame(event, payload)
+    message: protocol.LayerMessage = {"type": protocol.LAYER_TYPE, ("data" if plain else "v1"): frame}  # type: ignore[misc]
+    transaction.on_commit(partial(publish.push, protocol.user_group(pk), message), using=using, robust=True)

@@ -1,0 +1,229 @@
+"""The ASGI endpoints, all below ``/channels/``: the socket of updates, and the health of this process.
+
+Plain ASGI applications, async from end to end: Daphne can't stop while a sync consumer waits for its event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from catmaid_notify import __version__, origins
+from catmaid_notify.auth import user_of
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.hub import Hub, get_hub
+from catmaid_notify.protocol import SUBPROTOCOL, Close, Event, frame, user_group, user_key
+from catmaid_notify.sockets import Socket
+
+security_logger = logging.getLogger("catmaid_notify.security")
+logger = logging.getLogger("catmaid_notify")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class UpdatesConsumer:
+    """One WebSocket at ``/channels/updates/``. Groups come from the session's user, never from what a client says."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._user_key = "-"
+        self._closing: asyncio.Task[None] | None = None
+        self._frames = 0
+        self._frames_since = time.monotonic()
+
+    @classmethod
+    def as_asgi(cls) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """Return the ASGI application."""
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await cls(scope, receive, send).run()
+
+        return application
+
+    async def run(self) -> None:
+        """Serve the connection until it is closed."""
+        await self._receive()  # websocket.connect
+        if not origins.is_allowed(self._scope["headers"], secure=self._scope.get("scheme") == "wss"):
+            self._refused("origin")
+            await self._send({"type": "websocket.close"})
+            return
+        # Accept before asking the database: a refused handshake tells a script nothing, a close code does.
+        offered = [name for name in self._scope.get("subprotocols", ()) if name.startswith("catmaid-notify.")]
+        is_v1 = SUBPROTOCOL in offered
+        await self._send(
+            {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if is_v1 else next(iter(offered), None)}
+        )
+        if offered and not is_v1:
+            await self._close_now(Close.OLD_DIALECT)
+            return
+        try:
+            user = await user_of(self._scope)
+        except DatabaseError as error:
+            logger.warning("Socket refused, the database does not answer: reason=%s", error)
+            await self._close_now(Close.NO_BROKER)
+            return
+        if user is None:
+            await self._close_now(Close.NO_SESSION)
+            return
+        self._user_key = user_key(user.pk)
+        await self._serve(get_hub(), user.pk, is_v1=is_v1)
+
+    async def _serve(self, hub: Hub, pk: Any, *, is_v1: bool) -> None:
+        group = user_group(pk)
+        if hub.count(group) >= conf.SOCKETS_PER_USER:
+            await self._close_now(Close.TOO_MANY_SOCKETS)
+            return
+        socket = Socket(self._send, group=group, is_v1=is_v1, on_close=self._close_soon)
+        try:
+            await hub.join(socket, pk)
+            if is_v1:
+                socket.push(_hello(self._user_key))
+            await self._listen(socket)
+        except BrokerUnavailable as error:
+            logger.warning("Socket refused, no broker: reason=%s", error)
+            await self._close_now(Close.NO_BROKER)
+        finally:
+            hub.leave(socket)
+
+    async def _listen(self, socket: Socket) -> None:
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            code = self._over_limit(event)
+            if code is not None:
+                self._refused("frames", code)
+                socket.close(code)
+            elif socket.is_v1:
+                _answer(socket, event.get("text"))
+            # What plain clients send is ignored.
+
+    def _over_limit(self, event: dict[str, Any]) -> Close | None:
+        now = time.monotonic()
+        if now - self._frames_since >= 60:
+            self._frames, self._frames_since = 0, now
+        self._frames += 1
+        size = len(event.get("bytes") or event.get("text") or "")
+        if size > conf.FRAME_BYTES_MAX or self._frames > conf.FRAMES_PER_MINUTE:
+            return Close.TOO_MANY_FRAMES
+        return None
+
+    def _close_soon(self, code: int) -> None:
+        """Close from code that can't wait, such as the hub's."""
+        self._closing = asyncio.get_running_loop().create_task(self._close_now(code))
+
+    async def _close_now(self, code: int) -> None:
+        if code in (Close.NO_SESSION, Close.TOO_MANY_SOCKETS, Close.OLD_DIALECT, Close.SILENT):
+            self._refused("closed", code)
+        try:
+            await self._send({"type": "websocket.close", "code": int(code)})
+        except (OSError, RuntimeError):
+            pass  # the client was faster
+
+    def _refused(self, why: str, code: int = 0) -> None:
+        origin = b",".join(value for name, value in self._scope["headers"] if name.lower() == b"origin")
+        security_logger.info(
+            "Socket refused: why=%s code=%d user=%s origin=%.100r", why, code, self._user_key, origin.decode("latin-1")
+        )
+
+
+def _hello(key: str) -> str:
+    """The greeting: who the server takes the client for, and its intervals."""
+    return frame(
+        Event.HELLO,
+        {
+            "user": key,
+            "ping_ms": int(conf.PING_SECONDS * 1000),
+            "poll_ms": int(conf.POLL_SECONDS * 1000),
+            "sync_ms": int(conf.LIVE_SYNC_SECONDS * 1000),
+            "version": __version__,
+        },
+    )
+
+
+def _answer(socket: Socket, text: Any) -> None:
+    """Act on a frame of our own dialect; what is not of it counts for nothing."""
+    try:
+        received = json.loads(text)
+        event = received["event"]
+        payload = received.get("payload")
+        nonce = payload.get("nonce") if isinstance(payload, dict) else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return
+    if event == Event.PONG:
+        socket.pong(nonce)
+    elif event == Event.PING:
+        socket.push(frame(Event.PONG, {"nonce": nonce if isinstance(nonce, str) else ""}))
+    elif event in (Event.SUBSCRIBE, Event.PUBLISH):
+        topic, ref = received.get("topic"), received.get("ref")
+        socket.push(frame(Event.REFUSED, {"reason": "unknown topic"}, topic=topic, ref=ref))
+
+
+class HealthConsumer:
+    """``/channels/health/``: whether the broker, the database and the hub of this process are well, as JSON."""
+
+    TIMEOUT_SECONDS = 5.0
+    CACHE_SECONDS = 1.0
+
+    _cached: tuple[float, int, bytes] | None = None
+
+    @classmethod
+    def as_asgi(cls) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """Return the ASGI application."""
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            status, body = (405, b'{"error":"use GET"}')
+            if scope["method"] in ("GET", "HEAD"):
+                status, body = await cls._checked()
+            headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+        return application
+
+    @classmethod
+    async def _checked(cls) -> tuple[int, bytes]:
+        # Anyone may ask, so asking must not cost a query each time.
+        if cls._cached is not None and time.monotonic() - cls._cached[0] < cls.CACHE_SECONDS:
+            return cls._cached[1:]
+        hub = get_hub()
+        broker, database = await asyncio.gather(hub.check_layer(cls.TIMEOUT_SECONDS), cls._check_database())
+        well = broker and database and hub.is_well
+        report = {
+            "status": "ok" if well else "failing",
+            "broker": "ok" if broker else "failing",
+            "database": "ok" if database else "failing",
+            "hub": "ok" if hub.is_well else "failing",
+            "sockets": hub.sockets,
+        }
+        body = json.dumps(report).encode()
+        status = 200 if well else 503
+        cls._cached = (time.monotonic(), status, body)
+        return status, body
+
+    @classmethod
+    async def _check_database(cls) -> bool:
+        try:
+            async with asyncio.timeout(cls.TIMEOUT_SECONDS):
+                await database_sync_to_async(_select_one, thread_sensitive=False)()
+        except (DatabaseError, TimeoutError):
+            return False
+        return True
+
+
+def _select_one() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")

@@ -1,0 +1,289 @@
+"""One mailbox a process: groups on one side, local sockets on the other.
+
+Channels' usual consumer has a channel, a group membership and a task for each socket. The hub owns one channel for all;
+the first local socket of a group joins it, the last one leaving lingers, and a frame is encoded once, by its sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import weakref
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from channels.layers import channel_layers
+from django.conf import settings
+
+from catmaid_notify import publish, reconcile
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.protocol import Close
+from catmaid_notify.sockets import Socket
+
+logger = logging.getLogger("catmaid_notify")
+
+RETRY_SECONDS = 2.0
+"""How long to wait before the layer is asked again after an error."""
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def get_hub() -> Hub:
+    """Return the hub of the running loop, started at the first call: Daphne has no lifespan events."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = Hub()
+        found.start()
+    return found
+
+
+class _Room:
+    """The local sockets of one group."""
+
+    __slots__ = ("joined", "leave", "pk", "pushed", "since", "sockets")
+
+    def __init__(self, pk: Any, joined: asyncio.Future[None]) -> None:
+        self.pk = pk
+        self.joined = joined
+        """Done when the layer sends us what goes to the group."""
+        self.sockets: set[Socket] = set()
+        self.pushed: dict[int, float] = {}
+        """Ids of the stored messages that went to this group here, and when; what reconciling needs not push again."""
+        self.since = time.monotonic()
+        self.leave: asyncio.TimerHandle | None = None
+
+
+class Hub:
+    """Connects one loop's sockets with the channel layer. All methods belong to that loop."""
+
+    def __init__(self) -> None:
+        self._layer: Any = None
+        self._channel = ""
+        self._rooms: dict[str, _Room] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reconcile_now = asyncio.Event()
+        self._due: deque[tuple[float, Socket]] = deque()
+        self._alive: set[Socket] = set()
+        self.reconciler = reconcile.Reconciler()
+
+    def start(self) -> None:
+        """Start receiving, reconciling and pinging."""
+        configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
+        self._layer = channel_layers[conf.CHANNEL_LAYER] if configured else None
+        publish.set_local_hub(asyncio.get_running_loop(), self.deliver)
+        self._spawn(self._receive_forever())
+        self._spawn(self._reconcile_forever())
+        self._spawn(self._ping_forever())
+        if hasattr(self._layer, "on_connected"):
+            self._layer.on_connected(self._reconcile_now.set)
+
+    @property
+    def sockets(self) -> int:
+        """Open sockets of this process."""
+        return len(self._alive)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all tasks of the hub run."""
+        return len(self._tasks) >= 3
+
+    async def check_layer(self, seconds: float) -> bool:
+        """Return whether the channel layer answers within so many seconds."""
+        if self._layer is None:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                # A group of our own, so nobody gets what is sent to find out whether sending works.
+                await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
+        except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
+            logger.debug("Channel layer not well: reason=%s: %s", type(error).__name__, error)
+            return False
+        return not getattr(self._layer, "state", "")
+
+    # Sockets
+
+    async def join(self, socket: Socket, pk: Any) -> None:
+        """Let a socket get what goes to its group; returns once the layer has the membership.
+
+        Raises:
+            BrokerUnavailable: the layer did not answer in time.
+        """
+        room = self._rooms.get(socket.group)
+        if room is None or (room.joined.done() and room.joined.exception() is not None):
+            joined = asyncio.ensure_future(self._join_layer(socket.group))
+            room = self._rooms[socket.group] = _Room(pk, joined)
+        if room.leave is not None:
+            room.leave.cancel()
+            room.leave = None
+        room.sockets.add(socket)
+        self._alive.add(socket)
+        self._due.append((time.monotonic() + conf.PING_SECONDS, socket))
+        try:
+            # Shielded: others may wait for the same membership.
+            await asyncio.shield(room.joined)
+        except BaseException:
+            self.leave(socket)
+            raise
+
+    def leave(self, socket: Socket) -> None:
+        """Forget a socket; its group is left some seconds after the last one, so that a reload costs nothing."""
+        self._alive.discard(socket)
+        socket.gone()
+        room = self._rooms.get(socket.group)
+        if room is None:
+            return
+        room.sockets.discard(socket)
+        if not room.sockets and room.leave is None:
+            loop = asyncio.get_running_loop()
+            room.leave = loop.call_later(conf.GROUP_LINGER_SECONDS, self._leave_layer, socket.group, room)
+
+    def count(self, group: str) -> int:
+        """Return how many sockets of this group are open here."""
+        room = self._rooms.get(group)
+        return len(room.sockets) if room else 0
+
+    async def _join_layer(self, group: str) -> None:
+        if self._layer is None:
+            return
+        try:
+            async with asyncio.timeout(conf.CONNECT_SECONDS):
+                if not self._channel:
+                    self._channel = await self._layer.new_channel()
+                await self._layer.group_add(group, self._channel)
+        except BrokerUnavailable:
+            raise
+        except Exception as error:
+            raise BrokerUnavailable(
+                f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _leave_layer(self, group: str, room: _Room) -> None:
+        if room.sockets or self._rooms.get(group) is not room:
+            return
+        del self._rooms[group]
+        if self._layer is not None and self._channel:
+            self._spawn(self._discard(group))
+
+    async def _discard(self, group: str) -> None:
+        try:
+            async with asyncio.timeout(conf.CONNECT_SECONDS):
+                await self._layer.group_discard(group, self._channel)
+            if group in self._rooms:  # somebody came meanwhile; the layer may have seen both in the other order
+                await self._layer.group_add(group, self._channel)
+        except Exception as error:  # noqa: BLE001 - nobody waits; at worst we receive what nobody wants
+            logger.debug("Group not left: group=%s reason=%s", group, error)
+
+    # Messages
+
+    def deliver(self, group: str, message: dict[str, Any]) -> None:
+        """Send a message of the layer to the local sockets of its group."""
+        room = self._rooms.get(group)
+        if room is None:
+            return
+        data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
+        plain_text = data if isinstance(data, str) else None
+        v1_text = v1 if isinstance(v1, str) else plain_text
+        if plain_text is None and v1_text is None:
+            return
+        if isinstance(message_id, int):
+            if message_id in room.pushed:
+                return  # reconciling was faster than the broker, or the broker delivered twice
+            room.pushed[message_id] = time.monotonic()
+        # Copied: a socket that is closed meanwhile leaves the set.
+        for socket in tuple(room.sockets):
+            text = v1_text if socket.is_v1 else plain_text
+            if text is not None:
+                socket.push(text)
+
+    async def _receive_forever(self) -> None:
+        if self._layer is None:
+            logger.warning("No channel layer %r is configured; pages ask every minute.", conf.CHANNEL_LAYER)
+            await asyncio.Event().wait()
+        while True:
+            try:
+                if not self._channel:
+                    self._channel = await self._layer.new_channel()
+                while True:
+                    message = await self._layer.receive(self._channel)
+                    self._take(message)
+            except Exception as error:  # noqa: BLE001 - whatever the driver raises, everybody's messages go on
+                logger.warning("Receiving failed, trying again: reason=%s: %s", type(error).__name__, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _take(self, message: Any) -> None:
+        if not isinstance(message, dict):
+            return
+        group = getattr(message, "group", "") or message.get("group")
+        if isinstance(group, str):
+            self.deliver(group, message)
+
+    # Reconciling
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(conf.RECONCILE_SECONDS):
+                    await self._reconcile_now.wait()
+            except TimeoutError:
+                pass
+            self._reconcile_now.clear()
+            await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        rooms = {room.pk: (group, room) for group, room in self._rooms.items() if room.sockets}
+        try:
+            missed = await self.reconciler.round(list(rooms))
+        except Exception as error:  # noqa: BLE001 - a database that is away comes back; the next round looks further back
+            logger.warning("Reconciling failed, trying again: reason=%s: %s", type(error).__name__, error)
+            return
+        pushed = 0
+        for message, age in missed:
+            group, room = rooms.get(message.user_id, ("", None))
+            if room is None or message.pk in room.pushed:
+                continue
+            pushed += 1
+            frames = dict(message.as_layer_message())
+            if age > time.monotonic() - room.since:
+                # Older than the first socket here. Clients of our own dialect drop what they know already; plain
+                # ones would show it twice, and have asked for what was there when they came.
+                del frames["data"]
+            self.deliver(group, frames)
+        if pushed:
+            logger.info("Reconciled: pushed=%d", pushed)
+        oldest = time.monotonic() - self.reconciler.memory_seconds
+        for _group, room in rooms.values():
+            if room.pushed:
+                room.pushed = {pk: at for pk, at in room.pushed.items() if at >= oldest}
+
+    # Signs of life
+
+    async def _ping_forever(self) -> None:
+        """Ping each socket once an interval, in the order in which they came; close those that don't answer."""
+        pinged: deque[tuple[float, Socket]] = deque()
+        while True:
+            now = time.monotonic()
+            while self._due and self._due[0][0] <= now:
+                _, socket = self._due.popleft()
+                if socket in self._alive:
+                    socket.ping()
+                    self._due.append((now + conf.PING_SECONDS, socket))
+                    pinged.append((now + conf.PONG_SECONDS, socket))
+            while pinged and pinged[0][0] <= now:
+                _, socket = pinged.popleft()
+                if socket in self._alive and socket.is_overdue:
+                    socket.close(Close.SILENT)
+            await asyncio.sleep(min(1.0, conf.PING_SECONDS / 4, conf.PONG_SECONDS / 4))
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("A task of the hub ended: reason=%r", task.exception(), exc_info=task.exception())

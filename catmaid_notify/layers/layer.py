@@ -1,0 +1,173 @@
+"""The RabbitMQ channel layer as Channels sees it: a proxy that picks the receiving side by event loop.
+
+Everything is published through one connection a process, whichever thread or loop the call comes from; receiving
+happens on the loop that asks, since that is where its consumers run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from channels.exceptions import ChannelFull, MessageTooLarge
+from channels.layers import BaseChannelLayer
+
+from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.layers import loop_thread, wire
+from catmaid_notify.layers.loop_layer import LoopLayer, random_name
+from catmaid_notify.layers.options import LayerOptions
+from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
+
+EXIT_FLUSH_SECONDS = 3.0
+"""How long a process that ends waits for what it has published last."""
+
+_publishers: dict[LayerOptions, Publisher] = {}
+_publishers_lock = threading.Lock()
+_publishers_pid = os.getpid()
+
+
+def publisher(options: LayerOptions) -> Publisher:
+    """Return the publisher of this process for these options, made at the first call and again after a fork."""
+    global _publishers_pid
+    with _publishers_lock:
+        if _publishers_pid != os.getpid():
+            _publishers.clear()
+            _publishers_pid = os.getpid()
+        found = _publishers.get(options)
+        if found is None:
+            found = _publishers[options] = Publisher(options, loop_thread.loop())
+        return found
+
+
+@atexit.register
+def flush() -> None:
+    """Wait a moment for the last messages of this process."""
+    if _publishers_pid == os.getpid():
+        for found in list(_publishers.values()):
+            found.flush(EXIT_FLUSH_SECONDS)
+
+
+class RabbitmqChannelLayer(BaseChannelLayer):
+    """Channel layer on RabbitMQ; see `LayerOptions` for what ``CONFIG`` takes.
+
+    Guarantees: a message arrives at most once and in order per sender and receiver while connections last;
+    ``group_add`` returns when the broker has the binding; nothing waits longer than its time-out.
+    """
+
+    extensions = ("groups",)
+
+    def __init__(self, **config: Any) -> None:
+        self.options = LayerOptions.from_config(config)
+        super().__init__(expiry=self.options.expiry, capacity=self.options.local_capacity)
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLayer] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    @property
+    def here(self) -> LoopLayer:
+        """The receiving side on the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            found = self._loops.get(loop)
+            if found is None:
+                found = self._loops[loop] = LoopLayer(self.options, queue_name=f"channels_{random_name()}")
+            return found
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Send to a channel, in this process or another.
+
+        Raises:
+            ChannelFull: the receiver's queue is full.
+            MessageTooLarge: above 1 MiB.
+            BrokerUnavailable: not confirmed within the time-out.
+        """
+        self.require_valid_channel_name(channel)
+        body = _body(wire.CHANNEL_KEY, channel, message)
+        await self._published("", channel.partition("!")[0], body, full=ChannelFull)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        """Send to all channels of a group. A member without room misses the message; that is no error here.
+
+        Raises:
+            MessageTooLarge: above 1 MiB.
+            BrokerUnavailable: not confirmed within the time-out.
+        """
+        self.require_valid_group_name(group)
+        body = _body(wire.GROUP_KEY, group, message)
+        await self._published(self.options.groups_exchange, group, body, full=None)
+
+    def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
+        """Hand a message for a group to the publisher and return at once; from any thread, with or without a loop.
+
+        Raises:
+            MessageTooLarge: above 1 MiB.
+        """
+        publisher(self.options).submit(self.options.groups_exchange, group, _body(wire.GROUP_KEY, group, message))
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """Wait for a message on a channel of this process and loop."""
+        self.require_valid_channel_name(channel)
+        return await self.here.receive(channel)
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return a channel name that is new and leads to this process and loop."""
+        return self.here.new_channel()
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Add a channel of this process to a group; see `LoopLayer.group_add`."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        await self.here.group_add(group, channel)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Take a channel out of a group."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        await self.here.group_discard(group, channel)
+
+    async def close(self) -> None:
+        """Close the receiving side of the running loop."""
+        with self._lock:
+            found = self._loops.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            await found.close()
+
+    def on_connected(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` on this loop whenever its connection is (back) with all groups."""
+        self.here.on_connected(listener)
+
+    @property
+    def state(self) -> str:
+        """Empty while this loop's receiving side is connected, else the reason why not."""
+        return self.here.state
+
+    async def _published(self, exchange: str, routing_key: str, body: bytes, *, full: type[Exception] | None) -> None:
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[NotPublished | None] = loop.create_future()
+
+        def settle(error: NotPublished | None) -> None:
+            if not confirmed.done():
+                confirmed.set_result(error)
+
+        def done(error: NotPublished | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, error)
+
+        publisher(self.options).submit(exchange, routing_key, body, done=done)
+        error = await confirmed
+        if isinstance(error, Refused):
+            if full is not None:
+                raise full(str(error))
+        elif error is not None:
+            raise BrokerUnavailable(f"The message was not published: {error}")
+
+
+def _body(key: str, receiver: str, message: dict[str, Any]) -> bytes:
+    body = wire.pack(key, receiver, message)
+    if len(body) > wire.BYTES_MAX:
+        raise MessageTooLarge(f"The message has {len(body)} bytes; {wire.BYTES_MAX} is the most.")
+    return body

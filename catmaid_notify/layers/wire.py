@@ -1,0 +1,54 @@
+"""The bytes of a message in the broker: a msgpack map with its receiver in it, as channels_rabbitmq writes it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgpack
+
+GROUP_KEY: Final = "__asgi_group__"
+CHANNEL_KEY: Final = "__asgi_channel__"
+BYTES_MAX: Final = 1_048_576
+"""Size of a message; what the channel layer specification asks for at least."""
+
+
+class Undecodable(Exception):
+    """What came from the broker is no message of a channel layer."""
+
+
+class GroupMessage(dict[str, Any]):
+    """A message that came through a group, and which one; equal to the plain dictionary that was sent."""
+
+    group: str = ""
+
+
+def pack(key: str, receiver: str, message: Mapping[str, Any]) -> bytes:
+    """Return the bytes of ``message`` for the group or channel ``receiver``.
+
+    Raises:
+        TypeError, ValueError, OverflowError: msgpack has no form for a part of the message.
+    """
+    packed: bytes = msgpack.packb({**message, key: receiver}, use_bin_type=True)
+    return packed
+
+
+def unpack(body: bytes) -> tuple[str, str, GroupMessage]:
+    """Return (`GROUP_KEY` or `CHANNEL_KEY`, receiver, message).
+
+    Raises:
+        Undecodable: these bytes hold no such message.
+    """
+    try:
+        message = msgpack.unpackb(body, raw=False)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise Undecodable(f"no msgpack ({type(error).__name__})") from None
+    if not isinstance(message, dict) or not all(isinstance(key, str) for key in message):
+        raise Undecodable("not a map with string keys")
+    found = [key for key in (GROUP_KEY, CHANNEL_KEY) if key in message]
+    if len(found) != 1:
+        raise Undecodable(f"exactly one of {GROUP_KEY} and {CHANNEL_KEY} is needed")
+    receiver = message.pop(found[0])
+    if not isinstance(receiver, str):
+        raise Undecodable(f"{found[0]} is not a string")
+    return found[0], receiver, GroupMessage(message)

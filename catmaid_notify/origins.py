@@ -1,0 +1,94 @@
+"""Which pages may open a socket. Browsers send cookies along from any page, so the page's origin decides.
+
+Stricter than Channels' ``AllowedHostsOriginValidator``, which passes other ports and schemes, and everything where
+``ALLOWED_HOSTS`` is ``["*"]``: scheme, host and port must be those under which the site itself is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from catmaid_notify.conf import conf
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+LOCAL_HOSTS: Final = (".localhost", "127.0.0.1", "[::1]")
+"""What Django allows while ``DEBUG`` is on and ``ALLOWED_HOSTS`` is empty."""
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Origin(NamedTuple):
+    """Scheme, host in lower case, and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def parse(text: str) -> Origin | None:
+    """Return an origin as browsers write it, ``None`` if it is none."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+        return None
+    if parts.path or parts.query or parts.fragment or text != text.strip():
+        return None
+    return Origin(parts.scheme, parts.hostname.lower(), port or DEFAULT_PORTS[parts.scheme])
+
+
+def is_allowed(headers: Headers, *, secure: bool) -> bool:
+    """Return whether a handshake with these headers comes from a page that may open a socket.
+
+    ``secure`` says whether the connection itself is TLS; behind a proxy ``SECURE_PROXY_SSL_HEADER`` decides.
+    """
+    origins = _values(headers, b"origin")
+    if len(origins) != 1:
+        return False
+    origin = parse(origins[0])
+    if origin is None:
+        return False
+    return origin == own(headers, secure=secure) or any(
+        _matches(origin, allowed) for allowed in (*conf.ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS)
+    )
+
+
+def own(headers: Headers, *, secure: bool) -> Origin | None:
+    """Return the origin under which this request reached the site, ``None`` if its host is not allowed."""
+    names = (b"x-forwarded-host", b"host") if settings.USE_X_FORWARDED_HOST else (b"host",)
+    hosts = next((found for name in names if (found := _values(headers, name))), [])
+    if len(hosts) != 1:
+        return None
+    allowed_hosts = settings.ALLOWED_HOSTS or (LOCAL_HOSTS if settings.DEBUG else ())
+    if not validate_host(split_domain_port(hosts[0])[0], allowed_hosts):
+        return None
+    return parse(f"{'https' if _is_secure(headers, secure=secure) else 'http'}://{hosts[0]}")
+
+
+def _is_secure(headers: Headers, *, secure: bool) -> bool:
+    if settings.SECURE_PROXY_SSL_HEADER is None:
+        return secure
+    key, wanted = settings.SECURE_PROXY_SSL_HEADER
+    values = _values(headers, key.removeprefix("HTTP_").replace("_", "-").lower().encode())
+    return values[0].split(",")[0].strip() == wanted if values else secure
+
+
+def _matches(origin: Origin, allowed: str) -> bool:
+    """Compare with one setting, whose host may begin with ``*.`` as in ``CSRF_TRUSTED_ORIGINS``."""
+    wanted = parse(allowed.replace("://*.", "://", 1))
+    if wanted is None or (origin.scheme, origin.port) != (wanted.scheme, wanted.port):
+        return False
+    if "://*." in allowed:
+        return origin.host.endswith("." + wanted.host)
+    return origin.host == wanted.host
+
+
+def _values(headers: Headers, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in headers if key.lower() == name]

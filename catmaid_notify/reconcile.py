@@ -1,0 +1,69 @@
+"""Inbox → what was not pushed here: the mechanism that makes a lost push late instead of lost.
+
+No cursor over ids: ids are handed out before commit, so row 5 can appear after row 6 was read. Each round asks for what
+was created since the last one that succeeded, and a minute more for transactions that were open meanwhile; the caller
+knows what it has pushed already. Times are the database's own, so no clock of ours matters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
+
+from channels.db import database_sync_to_async
+from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models.functions import Now
+
+from catmaid_notify.conf import conf
+from catmaid_notify.models import Message
+
+T = TypeVar("T")
+
+USERS_PER_QUERY = 1000
+
+# A thread of its own: a database that hangs must not stop those who sign in meanwhile.
+_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catmaid-notify-reconcile")
+
+
+class Reconciler:
+    """Remembers when the last successful round was."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    @property
+    def memory_seconds(self) -> float:
+        """How long a caller must remember what it pushed: as far as the next rounds look back, and some more."""
+        return time.monotonic() - self._since + conf.RECONCILE_SECONDS + 2 * conf.RECONCILE_OVERLAP_SECONDS
+
+    async def round(self, pks: list[Any]) -> list[tuple[Message, float]]:
+        """Return the unread messages of these users since the last round, oldest first, each with its age in seconds.
+
+        Raises:
+            django.db.Error: what the database says; the next round then looks back to the last one that succeeded.
+        """
+        started = time.monotonic()
+        seconds = started - self._since + conf.RECONCILE_OVERLAP_SECONDS
+        ask = database_sync_to_async(_created_within, thread_sensitive=False, executor=_executor)
+        found: list[tuple[Message, float]] = await ask(pks, seconds)
+        self._since = started
+        return found
+
+
+def _created_within(pks: list[Any], seconds: float) -> list[tuple[Message, float]]:
+    age = ExpressionWrapper(Now() - F("time"), output_field=DurationField())
+    recent = Message.objects.unread().created_within(seconds).annotate(age=age).order_by("time", "id")
+    return [
+        (message, message.age.total_seconds())  # type: ignore[attr-defined]
+        for batch in _batches(pks, USERS_PER_QUERY)
+        for message in recent.filter(user_id__in=batch)
+    ]
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

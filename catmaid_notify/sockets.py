@@ -1,0 +1,148 @@
+"""One socket as the hub sees it: frames out without a task each, bounded, with a deadline for signs of life."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import types
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+from catmaid_notify.conf import conf
+from catmaid_notify.protocol import Close, Event, frame
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Socket:
+    """Sends to one client. All methods belong to the hub's loop.
+
+    Most ASGI servers take a frame without suspending, so a frame is sent by stepping the coroutine of ``send`` once:
+    no task, no turn of the loop. Where it does suspend (uvicorn, when the client reads slowly), a task waits for the
+    rest, and what comes meanwhile waits in a bounded queue; nobody else is delayed.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_nonce",
+        "_on_close",
+        "_pinged",
+        "_queue",
+        "_send",
+        "_unacked",
+        "_writer",
+        "group",
+        "is_v1",
+    )
+
+    def __init__(self, send: Send, *, group: str, is_v1: bool, on_close: Callable[[int], None]) -> None:
+        self._send = send
+        self._on_close = on_close
+        self._queue: deque[str] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._unacked = 0
+        self._closing = False
+        self._nonce = ""
+        self._pinged = time.monotonic()
+        self.group = group
+        self.is_v1 = is_v1
+
+    def push(self, text: str) -> None:
+        """Send a frame, or queue it behind those that wait. Never raises, never waits."""
+        if self._closing:
+            return
+        self._unacked += len(text)
+        if self._unacked > conf.UNACKED_BYTES_MAX:
+            self.close(Close.SILENT)
+            return
+        if self._writer is not None:
+            self._queue.append(text)
+            return
+        rest = _step(self._send({"type": "websocket.send", "text": text}))
+        if rest is not None:
+            self._writer = asyncio.get_running_loop().create_task(self._write(rest))
+
+    def ping(self) -> None:
+        """Ask for a sign of life that only this ping's nonce gives, or close when the last one got none."""
+        if not self.is_v1:
+            # Plain clients know no ping; their budget of bytes is one of bytes a ping interval.
+            self._unacked = 0
+            return
+        if self._nonce:
+            self.close(Close.SILENT)
+            return
+        self._nonce = secrets.token_hex(8)
+        self._pinged = time.monotonic()
+        self.push(frame(Event.PING, {"nonce": self._nonce}))
+
+    def pong(self, nonce: object) -> None:
+        """Take the answer to a ping; a wrong nonce counts for nothing."""
+        if self._nonce and nonce == self._nonce:
+            self._nonce = ""
+            self._unacked = 0
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the last ping has waited for its answer too long."""
+        return bool(self._nonce) and time.monotonic() - self._pinged > conf.PONG_SECONDS
+
+    def close(self, code: int) -> None:
+        """Close with one of `Close`; what waits is not sent any more."""
+        if not self._closing:
+            self._closing = True
+            self._queue.clear()
+            self._on_close(code)
+
+    def gone(self) -> None:
+        """Forget everything: the client is away."""
+        self._closing = True
+        self._queue.clear()
+        if self._writer is not None:
+            self._writer.cancel()
+
+    async def _write(self, rest: Awaitable[None]) -> None:
+        try:
+            await rest
+            while self._queue:
+                await self._send({"type": "websocket.send", "text": self._queue.popleft()})
+        except (OSError, RuntimeError):
+            # The client went while we wrote; its consumer hears of that by itself.
+            self.gone()
+        finally:
+            self._writer = None
+
+
+def _step(awaitable: Awaitable[None]) -> Awaitable[None] | None:
+    """Run a coroutine to its first suspension; return what is left of it, ``None`` when it has ended.
+
+    An error of the server's ``send`` means that the client is gone, which the consumer learns from ``receive``.
+    """
+    if not isinstance(awaitable, Coroutine):
+        return awaitable
+    try:
+        yielded = awaitable.send(None)
+    except StopIteration:
+        return None
+    except (OSError, RuntimeError):
+        return None
+    return _resume(awaitable, yielded)
+
+
+@types.coroutine
+def _resume(coroutine: Coroutine[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that has been stepped: hand on what it waits for, and what comes back."""
+    while True:
+        try:
+            sent = yield yielded
+        except BaseException as error:  # noqa: BLE001 - cancellation and errors belong to the coroutine
+            try:
+                yielded = coroutine.throw(error)
+            except StopIteration:
+                return
+        else:
+            try:
+                yielded = coroutine.send(sent)
+            except StopIteration:
+                return

@@ -1,0 +1,37 @@
+"""How a Celery worker's main process sees a `UserTask`: it alone notices that a worker process was killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.worker.request import Request
+from django.db import close_old_connections
+
+
+class UserRequest(Request):
+    """Tells the user what no code of the task can tell any more."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
+        """Handle the task's time limits; after the hard one its process has been killed."""
+        super().on_timeout(soft, timeout)
+        if not soft:
+            self._tell(TimeLimitExceeded(timeout))
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Handle a failure; of a lost process only this one knows."""
+        result = super().on_failure(exc_info, send_failed_event, return_ok)
+        if isinstance(exc_info.exception, WorkerLostError) and not self._runs_again():
+            self._tell(exc_info.exception)
+        return result
+
+    def _runs_again(self) -> bool:
+        return bool(self.task.acks_late and self.task.reject_on_worker_lost)
+
+    def _tell(self, exc: BaseException) -> None:
+        headers = self._context.headers
+        close_old_connections()
+        try:
+            self.task.failed(headers, self.id, exc, self.args or (), self.kwargs or {})
+        finally:
+            close_old_connections()
