@@ -1,0 +1,25 @@
+"""The demo for an ASGI server: pages, static files, and everything below /channels/."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
+# Any: Django's types know views only as the targets of paths; Channels' router takes applications.
+pages: Any = ASGIStaticFilesHandler(get_asgi_application())  # sets Django up, so the imports below come after it
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import re_path  # noqa: E402
+
+from catmaid_notify import routing  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": URLRouter([*routing.http_urlpatterns, re_path("", pages)]),
+        "websocket": URLRouter(routing.websocket_urlpatterns),
+    }
+)

@@ -1,0 +1,48 @@
+"""The end of crops: files are removed after some days, and tasks that were lost are not waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+from demo.conf import conf
+from demo.cropping import remove_leftovers
+from demo.crops.models import Crop
+from demo.crops.tasks import fail_from_outside
+
+
+def remove_expired(*, days: float | None = None, dry_run: bool = False) -> int:
+    """Remove the files that are older than ``days`` (DEMO_CROP_DAYS), or belong to nobody; return how many."""
+    folder = conf.CROPS
+    removed = 0
+    for row in Crop.objects.older_than(conf.CROP_DAYS if days is None else days):
+        removed += 1
+        if not dry_run:
+            row.expire()
+    for path in list(_files_of_nobody(folder)):
+        removed += 1
+        if not dry_run:
+            path.unlink(missing_ok=True)
+    if not dry_run and folder.is_dir():
+        remove_leftovers(folder)
+    return removed
+
+
+def fail_lost() -> int:
+    """Tell the users whose crops were under way when the process with their tasks ended; return how many crops."""
+    lost = [str(row.pk) for row in Crop.objects.unfinished()]
+    for crop_id in lost:
+        fail_from_outside(crop_id, "The server was restarted. Please ask for this crop again.")
+    return len(lost)
+
+
+def _files_of_nobody(folder: Path) -> Iterator[Path]:
+    """Yield files of crops that are gone, as are those of deleted users."""
+    for path in folder.glob("*.tif"):
+        try:
+            known = Crop.objects.filter(pk=UUID(path.stem)).exists()
+        except ValueError:
+            continue  # not one of ours
+        if not known:
+            yield path

@@ -1,0 +1,147 @@
+"""Daphne and a Celery worker as processes of their own, for the demo with RabbitMQ."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from demo.conf import conf
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+
+WARM_SECONDS: Final = 1.5
+"""How long the worker may go on with its tasks; then it is told to drop them, and the broker keeps them."""
+COLD_SECONDS: Final = 2.0
+"""How long it may take to drop them; then everything that is left is killed."""
+
+
+def serve(listener: socket.socket, *, ready: Callable[[], None], hosts: Sequence[str]) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP and return the exit code: 0, or 1 when a process ended by itself."""
+    host, port = listener.getsockname()[:2]
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "demo.settings",
+        # Relative paths mean the folder that the demo was started in.
+        "DEMO_VAR": str(conf.VAR),
+        "DEMO_HOSTS": ",".join(hosts),
+    }
+    if conf.STACKS:
+        environment["DEMO_STACKS"] = str(conf.STACKS)
+    number = listener.fileno()
+    web = [sys.executable, "-m", "daphne", "--fd", str(number), "-v", "0", "--application-close-timeout", "2"]
+    worker = [sys.executable, "-m", "celery", "-A", "demo.celery", "worker", "--loglevel", "warning", "-c", "2", "-q"]
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _stop)
+    processes: list[_Process] = []
+    try:
+        processes.append(_Process("web server", [*web, "demo.asgi:application"], environment, pass_fds=[number]))
+        listener.close()  # a web server that died must not leave a socket that accepts and never answers
+        processes.append(_Process("worker", worker, environment))
+        _wait_until_it_answers(host, port)
+        ready()
+        return _watch(processes)
+    except _Stop:
+        return 0
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)
+        _end(processes)
+
+
+class _Stop(BaseException):
+    """A signal told this process to end."""
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise _Stop
+
+
+class _Process:
+    """A child in a session of its own: a Ctrl-C in the terminal reaches this process only, which ends all in order."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int] = ()
+    ) -> None:
+        self.name = name
+        self.popen = subprocess.Popen(  # noqa: S603  the command is put together above
+            command,
+            cwd=ROOT,
+            env=environment,
+            pass_fds=pass_fds,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+
+    def signal(self, number: int) -> None:
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+
+    def ended_within(self, seconds: float) -> bool:
+        try:
+            self.popen.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill_group(self) -> None:
+        """Kill whatever is left of its session: the process itself, and children that outlived it."""
+        try:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _end_with_parent() -> None:
+    """Have this child told to end when its parent is gone, however that came; Linux only."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _wait_until_it_answers(host: str, port: int) -> None:
+    """Wait for the first answer; the socket has been open all the time, so that the request waits, too."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not listened on
+    netloc = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    request = urllib.request.Request(f"http://{netloc}/login/", headers={"Host": f"localhost:{port}"})
+    try:
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310  the scheme is http
+    except OSError:
+        pass  # _watch() finds out whether it died
+
+
+def _watch(processes: Sequence[_Process]) -> int:
+    """Wait until one of them ends, which none should."""
+    while True:
+        for process in processes:
+            if process.ended_within(0.2):
+                code = process.popen.returncode
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                print(f"The {process.name} {how}, so the demo ends.", file=sys.stderr, flush=True)
+                return 1
+
+
+def _end(processes: Sequence[_Process]) -> None:
+    """End all of them within WARM_SECONDS + COLD_SECONDS."""
+    start = time.monotonic()
+    for process in processes:
+        process.signal(signal.SIGTERM)
+    for process in processes:
+        process.ended_within(start + WARM_SECONDS - time.monotonic())
+    for process in processes:
+        process.signal(signal.SIGQUIT)
+    for process in processes:
+        process.ended_within(start + WARM_SECONDS + COLD_SECONDS - time.monotonic())
+    for process in processes:
+        process.kill_group()
+        process.ended_within(1)

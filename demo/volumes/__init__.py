@@ -1,0 +1,10 @@
+"""Image stacks on disk: what they are, where their pixels come from, and a sample. No Django in here."""
+
+from __future__ import annotations
+
+from demo.volumes.config import load_stacks
+from demo.volumes.errors import StackConfigError, TileError, VolumeError
+from demo.volumes.stack import Stack
+from demo.volumes.windows import Window
+
+__all__ = ["Stack", "StackConfigError", "TileError", "VolumeError", "Window", "load_stacks"]

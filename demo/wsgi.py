@@ -1,0 +1,12 @@
+"""The demo for a WSGI server: all pages and static files; without an ASGI server beside it, pages poll."""
+
+from __future__ import annotations
+
+import os
+
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
+
+application = StaticFilesHandler(get_wsgi_application())
