@@ -18,8 +18,8 @@ from channels.exceptions import ChannelFull, MessageTooLarge
 from channels.layers import BaseChannelLayer
 
 from catmaid_notify.exceptions import BrokerUnavailable
-from catmaid_notify.layers import loop_thread, wire
-from catmaid_notify.layers.loop_layer import LoopLayer, random_name
+from catmaid_notify.layers import loop_thread, shared, wire
+from catmaid_notify.layers.loop_layer import LoopLayer
 from catmaid_notify.layers.options import LayerOptions
 from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
 
@@ -59,11 +59,12 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     ``group_add`` returns when the broker has the binding; nothing waits longer than its time-out.
     """
 
-    extensions = ("groups",)
+    extensions = ("groups", "flush")
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, *, channel_capacity: dict[Any, int] | None = None, **config: Any) -> None:
         self.options = LayerOptions.from_config(config)
         super().__init__(expiry=self.options.expiry, capacity=self.options.local_capacity)
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLayer] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -74,20 +75,29 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         with self._lock:
             found = self._loops.get(loop)
             if found is None:
-                found = self._loops[loop] = LoopLayer(self.options, queue_name=f"channels_{random_name()}")
+                found = self._loops[loop] = LoopLayer(
+                    self.options, capacity_of=self.get_capacity, send_to_group=self.group_send
+                )
             return found
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Send to a channel, in this process or another.
+        """Send to a channel: a specific one, in this process or another, or a normal one that workers receive from.
 
         Raises:
-            ChannelFull: the receiver's queue is full.
+            ChannelFull: its queue, or its mailbox in this process, is full.
             MessageTooLarge: above 1 MiB.
             BrokerUnavailable: not confirmed within the time-out.
         """
         self.require_valid_channel_name(channel)
         body = _body(wire.CHANNEL_KEY, channel, message)
-        await self._published("", channel.partition("!")[0], body, full=ChannelFull)
+        queue, mark, _ = channel.partition("!")
+        if not mark:
+            arguments = shared.queue_arguments(self.options, self.get_capacity(channel))
+            await self._published("", shared.queue_of(channel), body, full=ChannelFull, queue_arguments=arguments)
+            return
+        if any(layer.queue_name == queue and layer.is_full(channel) for layer in self._all()):
+            raise ChannelFull(f"The channel {channel!r} holds {self.get_capacity(channel)} messages.")
+        await self._published("", queue, body, full=ChannelFull)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send to all channels of a group. A member without room misses the message; that is no error here.
@@ -109,9 +119,11 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         publisher(self.options).submit(self.options.groups_exchange, group, _body(wire.GROUP_KEY, group, message))
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """Wait for a message on a channel of this process and loop."""
+        """Wait for a message on a channel of this process and loop, or on a normal channel."""
         self.require_valid_channel_name(channel)
-        return await self.here.receive(channel)
+        if "!" in channel:
+            return await self.here.receive(channel)
+        return await self.here.shared.receive(channel)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a channel name that is new and leads to this process and loop."""
@@ -127,7 +139,11 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         """Take a channel out of a group."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        await self.here.group_discard(group, channel)
+        self.here.group_discard(group, channel)
+
+    async def flush(self) -> None:
+        """Forget all messages and groups of this process and loop; other processes keep theirs."""
+        self.here.flush()
 
     async def close(self) -> None:
         """Close the receiving side of the running loop."""
@@ -138,14 +154,26 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     def on_connected(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` on this loop whenever its connection is (back) with all groups."""
-        self.here.on_connected(listener)
+        self.here.receiver.on_connected(listener)
 
     @property
     def state(self) -> str:
         """Empty while this loop's receiving side is connected, else the reason why not."""
-        return self.here.state
+        return self.here.receiver.state
 
-    async def _published(self, exchange: str, routing_key: str, body: bytes, *, full: type[Exception] | None) -> None:
+    def _all(self) -> list[LoopLayer]:
+        with self._lock:
+            return list(self._loops.values())
+
+    async def _published(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        *,
+        full: type[Exception] | None,
+        queue_arguments: dict[str, Any] | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[NotPublished | None] = loop.create_future()
 
@@ -157,7 +185,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, error)
 
-        publisher(self.options).submit(exchange, routing_key, body, done=done)
+        publisher(self.options).submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         error = await confirmed
         if isinstance(error, Refused):
             if full is not None:

@@ -1,12 +1,16 @@
-"""An event loop in a thread of its own, one a process, usable from any code: sync, async, after a fork."""
+"""An event loop in a thread of its own, one a process, usable from any code: sync, async, gevent, after a fork."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
-_lock = threading.Lock()
+T = TypeVar("T")
+
 _loop: asyncio.AbstractEventLoop | None = None
 _generation = 0
 
@@ -16,14 +20,52 @@ def loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_run, args=(_loop,), name="catmaid-notify", daemon=True).start()
+            # Not the default loop: gevent's selector would serve the hub of the thread that asked first.
+            _loop = asyncio.SelectorEventLoop(_original("selectors", "DefaultSelector")())
+            _loop.set_default_executor(_NativeExecutor(max_workers=1))
+            _start_native_thread(_run, _loop)
         return _loop
 
 
 def generation() -> int:
     """Return a number that differs after a fork, for those who keep what belongs to the thread."""
     return _generation
+
+
+def _original(module: str, name: str) -> Any:
+    """Return an attribute as it was before gevent patched it.
+
+    gevent makes threads and locks out of greenlets of the calling thread. An event loop that runs in such a "thread"
+    counts as the running loop of all others, so it needs a real one.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None:
+        return monkey.get_original(module, name)
+    return getattr(__import__(module), name)
+
+
+def _start_native_thread(target: Callable[..., None], *args: Any) -> None:
+    # Threads of _thread don't keep a process from ending, as those of threading do.
+    _original("_thread", "start_new_thread")(target, args)
+
+
+class _NativeExecutor(ThreadPoolExecutor):
+    """Runs what the loop hands out (looking host names up) in real threads, a new one each time: it is rare."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run ``fn`` in a thread."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the result
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        _start_native_thread(run)
+        return future
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -34,9 +76,10 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 def _forget() -> None:
     """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
     global _lock, _loop, _generation
-    _lock = threading.Lock()
+    _lock = _original("_thread", "allocate_lock")()
     _loop = None
     _generation += 1
 
 
+_lock = _original("_thread", "allocate_lock")()
 os.register_at_fork(after_in_child=_forget)

@@ -26,6 +26,8 @@ logger = logging.getLogger("catmaid_notify.layers")
 
 IN_FLIGHT_MAX: Final = 1000
 """Messages sent and not confirmed yet."""
+REDECLARE_SECONDS: Final = 3600.0
+"""How long a declared queue is taken to be there."""
 
 
 class NotPublished(Exception):
@@ -43,6 +45,8 @@ class _Item:
     body: bytes
     deadline: float
     done: Callable[[NotPublished | None], None] | None
+    queue_arguments: dict[str, Any] | None
+    """How to declare the durable queue ``routing_key`` before it is published to; ``None``: it is there."""
 
 
 class Publisher:
@@ -59,6 +63,7 @@ class Publisher:
         self._channel: AbstractChannel | None = None
         self._broken: asyncio.Future[None] | None = None
         self._connection = Connection(options, name="publishing", set_up=self._set_up)
+        self._declared: dict[str, float] = {}
         self._idle = threading.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -77,12 +82,15 @@ class Publisher:
         body: bytes,
         *,
         done: Callable[[NotPublished | None], None] | None = None,
+        queue_arguments: dict[str, Any] | None = None,
     ) -> None:
         """Publish when the broker is there; never waits, never raises.
 
         ``done`` is called on the publisher's loop with ``None`` once the broker has confirmed, else with the reason.
+        With ``queue_arguments`` the durable queue ``routing_key`` is declared first.
         """
-        item = _Item(exchange, routing_key, body, time.monotonic() + self._options.publish_timeout, done)
+        deadline = time.monotonic() + self._options.publish_timeout
+        item = _Item(exchange, routing_key, body, deadline, done, queue_arguments)
         if len(self._queue) >= self._options.publish_queue:
             self._drop(item, NotPublished(f"{self._options.publish_queue} messages wait already"))
             return
@@ -112,6 +120,7 @@ class Publisher:
         self._channel = await channel.get_underlay_channel()
         # Not durable, since channels_rabbitmq declares it so; after a broker's restart it is gone until declared.
         await self._channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
+        self._declared.clear()
         self._broken = self._loop.create_future()
         return self._broken
 
@@ -164,6 +173,8 @@ class Publisher:
         error: NotPublished | None = None
         try:
             async with asyncio.timeout(max(0.0, item.deadline - time.monotonic())):
+                if item.queue_arguments is not None:
+                    await self._declare(channel, item.routing_key, item.queue_arguments)
                 await channel.basic_publish(item.body, exchange=item.exchange, routing_key=item.routing_key)
         except aiormq.exceptions.DeliveryError:
             error = Refused(f"a queue of {item.routing_key!r} is full")
@@ -181,6 +192,13 @@ class Publisher:
             self._drop(item, error)
         elif item.done is not None:
             item.done(None)
+
+    async def _declare(self, channel: AbstractChannel, queue: str, arguments: dict[str, Any]) -> None:
+        """Declare a queue now and then: unused ones expire."""
+        now = time.monotonic()
+        if now - self._declared.get(queue, -REDECLARE_SECONDS) >= REDECLARE_SECONDS:
+            await channel.queue_declare(queue, durable=True, arguments=arguments)
+            self._declared[queue] = now
 
     def _break(self, error: Exception) -> None:
         if self._broken is not None and not self._broken.done():

@@ -22,6 +22,12 @@ class GroupMessage(dict[str, Any]):
 
     group: str = ""
 
+    def copied(self) -> GroupMessage:
+        """Return a copy for another receiver, who may change it."""
+        copy = GroupMessage(self)
+        copy.group = self.group
+        return copy
+
 
 def pack(key: str, receiver: str, message: Mapping[str, Any]) -> bytes:
     """Return the bytes of ``message`` for the group or channel ``receiver``.

@@ -1,0 +1,72 @@
+"""The messages of one channel that nobody has received yet. Belongs to one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+
+class Mailbox:
+    """Bounded; a message that lies here longer than ``expiry`` seconds is void."""
+
+    __slots__ = ("_expiry", "_messages", "_waiters", "capacity")
+
+    def __init__(self, capacity: int, expiry: float) -> None:
+        self.capacity = capacity
+        self._expiry = expiry
+        self._messages: deque[tuple[float, dict[str, Any]]] = deque()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nobody waits here and nothing lies here."""
+        return not self._messages and not self._waiters
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another message."""
+        if len(self._messages) < self.capacity:
+            return False
+        self._drop_expired()
+        return len(self._messages) >= self.capacity
+
+    def put(self, message: dict[str, Any]) -> bool:
+        """Add a message; return whether there was room."""
+        if self.is_full:
+            return False
+        self._messages.append((time.monotonic(), message))
+        self._wake_one()
+        return True
+
+    async def get(self) -> dict[str, Any]:
+        """Wait for a message and take it; several may wait, each message goes to one."""
+        while True:
+            self._drop_expired()
+            if self._messages:
+                return self._messages.popleft()[1]
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                # Woken and cancelled at the same time: the message is for the next one.
+                if waiter.done() and not waiter.cancelled():
+                    self._wake_one()
+                raise
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+
+    def _wake_one(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _drop_expired(self) -> None:
+        oldest = time.monotonic() - self._expiry
+        while self._messages and self._messages[0][0] < oldest:
+            self._messages.popleft()
