@@ -1,0 +1,50 @@
+"""The browser client's modules at a URL of our own, for static files that are renamed or live on another host.
+
+Storages with hashed names don't rewrite the ``import`` paths in scripts unless a site asks them to, and other hosts
+must allow modules to be loaded by CORS headers. Here the modules keep their names, side by side, on the page's origin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_safe
+
+DIRECTORY: Final = Path(__file__).parent / "static" / "catmaid_notify"
+YEAR_SECONDS: Final = 365 * 24 * 3600
+
+
+@cache
+def contents() -> dict[str, bytes]:
+    """Return the modules by name, read once a process."""
+    return {path.name: path.read_bytes() for path in sorted(DIRECTORY.glob("*.js"))}
+
+
+@cache
+def version() -> str:
+    """Return a name for the state of all modules together: a page never mixes two releases."""
+    digest = hashlib.sha256()
+    for name, content in contents().items():
+        digest.update(b"%s\0%d\0%s" % (name.encode(), len(content), content))
+    return digest.hexdigest()[:12]
+
+
+@require_safe
+@login_not_required
+def module(request: HttpRequest, release: str, name: str) -> HttpResponse:
+    """Serve one module. A release that isn't ours gets what we have, uncached: a page outlives an upgrade."""
+    try:
+        response = HttpResponse(contents()[name], content_type="text/javascript; charset=utf-8")
+    except KeyError:
+        raise Http404(f"There is no module {name!r}.") from None
+    if release == version():
+        patch_cache_control(response, public=True, max_age=YEAR_SECONDS, immutable=True)
+    else:
+        patch_cache_control(response, no_cache=True)
+    return response

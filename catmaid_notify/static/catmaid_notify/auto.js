@@ -1,0 +1,33 @@
+import { createNotifier } from "./index.js";
+
+/** Starts the notifier that `{% catmaid_notify %}` describes in the attributes of its script tag. */
+const script = document.querySelector("script[data-catmaid-notify]");
+
+if (script && !window.catmaidNotify) {
+    const { user, unreadUrl, messagesUrl, readUrl, updatesPath, pollMs, csrfCookie, csrfToken, timings, mount } = script.dataset;
+    const notifier = createNotifier({
+        user,
+        unreadUrl,
+        messagesUrl,
+        readUrl,
+        updatesUrl: updatesPath,
+        csrfCookie,
+        csrfToken,
+        timings: { ...(Number(pollMs) > 0 && { pollMs: Number(pollMs) }), ...(timings && JSON.parse(timings)) },
+    });
+    window.catmaidNotify = notifier;
+    document.dispatchEvent(new CustomEvent("catmaid-notify:ready", { detail: { notifier } }));
+    attach(notifier, mount && document.getElementById(mount)).finally(() => notifier.start());
+}
+
+async function attach(notifier, element) {
+    if (element) {
+        try {
+            const { attachInbox } = await import("./inbox.js");
+            attachInbox(notifier, element);
+        } catch (error) {
+            // Without the bell the site's own listeners must still get their messages.
+            reportError(error);
+        }
+    }
+}

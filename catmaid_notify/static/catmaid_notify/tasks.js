@@ -1,0 +1,56 @@
+/** The tasks of one user that are running, fed by pushes and by unread sets. The latest state of each one wins. */
+export class Tasks {
+    #running = new Map(); // id → task
+    #latest = new Map(); // id → {updated, state, tick}, finished ones too, so that late frames don't bring them back
+    #tick = 0;
+
+    /** The running tasks in the order in which they were first heard of. */
+    get list() {
+        return [...this.#running.values()];
+    }
+
+    mark() {
+        return ++this.#tick;
+    }
+
+    /** Take one state in; return whether it is news. */
+    update(task) {
+        const known = this.#latest.get(task.id);
+        if (known && !isNewer(task, known)) {
+            return false;
+        }
+        this.#latest.set(task.id, { updated: task.updated, state: task.state, tick: ++this.#tick });
+        if (task.state === "running") {
+            this.#running.set(task.id, task);
+        } else {
+            this.#running.delete(task.id);
+        }
+        return true;
+    }
+
+    /** Take the tasks of an unread set in whose request started at `mark`; return `{news, changed}`. */
+    apply(tasks, mark) {
+        const listed = new Set(tasks.map((task) => task.id));
+        const news = tasks.filter((task) => this.update(task));
+        // The end of these was pushed while we were away.
+        const gone = [...this.#running.keys()].filter((id) => !listed.has(id) && this.#latest.get(id).tick <= mark);
+        for (const id of gone) {
+            this.#running.delete(id);
+        }
+        return { news, changed: news.length > 0 || gone.length > 0 };
+    }
+
+    clear() {
+        this.#running.clear();
+        this.#latest.clear();
+    }
+}
+
+function isNewer(task, known) {
+    const byTime = Date.parse(task.updated) - Date.parse(known.updated);
+    if (byTime !== 0 && !Number.isNaN(byTime)) {
+        return byTime > 0;
+    }
+    // Within a millisecond the texts tell (ISO 8601, same zone); at the same time the end is later than anything else.
+    return task.updated > known.updated || (task.state !== "running" && known.state === "running");
+}
