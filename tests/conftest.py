@@ -1,0 +1,136 @@
+"""Fixtures of all tests; what they start is in tests/support, one module a part.
+
+Tests that need servers or a browser are marked ``real``. Where this machine lacks one of them they are skipped, and
+counted at the end; with CI=true each such skip is a failure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import postgresql, process, rabbitmq
+from tests.support.environment import IN_CI, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tests.support.browser import Chromium
+    from tests.support.rabbitmq import Vhost
+    from tests.support.site import Site
+
+CLASSIC = re.compile(r"\bclassic\b")
+failed_item = pytest.StashKey[bool]()
+skipped: list[str] = []
+
+
+# -- Real parts
+
+
+@pytest.fixture
+def vhost() -> Iterator[Vhost]:
+    """A RabbitMQ vhost of the test's own."""
+    require("rabbitmq")
+    with rabbitmq.vhost() as made:
+        yield made
+
+
+@pytest.fixture
+def postgresql_database() -> Iterator[str]:
+    """The name of an empty PostgreSQL database of the test's own."""
+    require("postgresql")
+    with postgresql.database() as name:
+        yield name
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., process.Process]]:
+    """Start a command: ``start(name, *command, env={})``; it is ended after the test."""
+
+    def run(name: str, *command: str | Path, env: dict[str, str] | None = None) -> process.Process:
+        return process.Process(name, command, folder=tmp_path, env=env or {})
+
+    with process.all_stopped():
+        yield run
+
+
+@pytest.fixture
+def make_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Site]]:
+    """Make a site: ``with make_site(settings={…}, project="demo", …) as site``, arguments as in `Site.of`."""
+    return site_maker(tmp_path_factory)
+
+
+@pytest.fixture
+def site(make_site: Callable[..., AbstractContextManager[Site]]) -> Iterator[Site]:
+    """A site of the tests' own project on RabbitMQ and PostgreSQL, migrated, with no process running yet."""
+    with make_site() as made:
+        yield made
+
+
+def site_maker(folders: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Site]]:
+    """Return what `make_site` is; for fixtures of a wider scope, which give it their ``tmp_path_factory``."""
+    from tests.support.site import Site  # it needs packages that not every environment has
+
+    def make(**options: Any) -> AbstractContextManager[Site]:
+        if options.get("broker", True):
+            require("rabbitmq")
+        if options.get("database", "postgresql") == "postgresql":
+            require("postgresql")
+        return Site.of(folders.mktemp("site"), **options)
+
+    return make
+
+
+@pytest.fixture
+def browser(request: pytest.FixtureRequest) -> Iterator[Chromium]:
+    """Headless Chromium: ``page = browser.page(site, user)``. The test fails if a script of a page threw.
+
+    Playwright's loop runs in the test's thread meanwhile: such a test can't be async, nor use Django's ORM itself
+    (`Site.run` does it in another process).
+    """
+    require("chromium")
+    from tests.support.browser import chromium
+
+    with chromium() as started:
+        yield started
+        failed = request.node.stash.get(failed_item, False) or bool(started.errors)
+        if failed:
+            seen = [*started.screenshots(request.node.name), *started.errors, *started.console]
+            request.node.add_report_section("teardown", "pages", "\n".join(seen))
+        assert not started.errors, "A script of a page threw: " + "; ".join(started.errors)
+
+
+# -- The run
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With -m classic, leave alone what has no such test: it may import what that environment lacks."""
+    if config.option.markexpr != "classic" or not collection_path.name.startswith("test_"):
+        return None
+    return True if not CLASSIC.search(collection_path.read_text()) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    report: pytest.TestReport = yield
+    if report.failed:
+        item.stash[failed_item] = True
+        for running in process.running:
+            report.sections.append((f"{running!r} said last", running.tail()))
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        skipped.append(reason.removeprefix("Skipped: "))
+        if IN_CI:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: with CI=true a skip is a failure: {reason}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests this machine could not run, and why."""
+    for reason in sorted(set(skipped)):
+        terminalreporter.line(f"{skipped.count(reason)} skipped: {reason}", yellow=True)

@@ -1,0 +1,40 @@
+"""Settings of the tests: settings_example.py with everything in this process.
+
+TEST_DATABASE=postgresql runs the same tests on PostgreSQL. Sites of real processes overlay these settings with theirs
+(tests/support/site.py).
+"""
+
+from __future__ import annotations
+
+import os
+
+from settings_example import *  # noqa: F403  the example is the base, so that it is tested, too
+from settings_example import INSTALLED_APPS as EXAMPLE_APPS
+
+SECRET_KEY = "only for tests"
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
+INSTALLED_APPS = [*EXAMPLE_APPS, "tests"]
+
+ROOT_URLCONF = "tests.urls"
+ASGI_APPLICATION = "tests.asgi.application"
+WSGI_APPLICATION = "tests.wsgi.application"
+STATIC_URL = "/static/"
+
+if os.environ.get("TEST_DATABASE") == "postgresql":
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "postgres",
+            "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+            "PORT": os.environ.get("PGPORT", "5432"),
+            "USER": os.environ.get("PGUSER", "postgres"),
+            "PASSWORD": os.environ.get("PGPASSWORD", ""),
+            "TEST": {"NAME": f"catmaid_notify_{os.getpid()}"},
+        }
+    }
+else:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+CELERY_BROKER_URL = "memory://"
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; nobody's password is kept

@@ -1,0 +1,94 @@
+"""Pages in headless Chromium, signed in as a user of a `Site`.
+
+Playwright's own calls wait for what they need; for anything else there is ``page.wait_for_function(expression)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import sync_playwright
+
+from tests.support.environment import CHROMIUM
+from tests.support.process import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+    from tests.support.site import Site, User
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RESULTS = ROOT / "test-results"
+"""Screenshots of what a failing test saw."""
+
+
+class Chromium:
+    """One browser process; a `context` in it is what a person's own browser would be: cookies, storage, tabs."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self.pages: list[Page] = []
+        self.errors: list[str] = []
+        """Exceptions that no script of a page caught; the fixture fails a test that leaves some here."""
+        self.console: list[str] = []
+        """What pages wrote to the console, and requests that failed."""
+
+    def context(self, site: Site, user: User | None = None, **options: object) -> BrowserContext:
+        """Open a browser of its own, signed in; ``options`` are those of Playwright's ``new_context``."""
+        context = self._browser.new_context(base_url=site.url, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)  # ms
+        if user:
+            name, _, value = user.cookie.partition("=")
+            context.add_cookies([{"name": name, "value": value, "url": site.url, "httpOnly": True, "sameSite": "Lax"}])
+        context.on("page", self._watch)
+        return context
+
+    def page(self, site: Site, user: User | None = None, path: str = "/page/", **options: object) -> Page:
+        """Open a page of the site in a browser of its own, and return when it is loaded."""
+        page = self.context(site, user, **options).new_page()
+        page.goto(path)
+        return page
+
+    def _watch(self, page: Page) -> None:
+        self.pages.append(page)
+        page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
+        page.on("console", lambda line: self.console.append(_words(line)))
+        page.on("requestfailed", lambda request: self.console.append(f"failed: {request.url} {request.failure}"))
+
+    def screenshots(self, name: str) -> list[str]:
+        """Take a picture of every open page, and return the names of the files."""
+        RESULTS.mkdir(exist_ok=True)
+        taken = []
+        for number, page in enumerate(page for page in self.pages if not page.is_closed()):
+            path = RESULTS / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)}-{number}.png"
+            with contextlib.suppress(Exception):  # a crashed page has no picture, and that is not what failed
+                page.screenshot(path=path, timeout=5_000)
+                taken.append(path.relative_to(ROOT).as_posix())
+        return taken
+
+
+def _words(line: ConsoleMessage) -> str:
+    return f"{line.type}: {line.text}"
+
+
+@contextlib.contextmanager
+def chromium(*flags: str) -> Iterator[Chromium]:
+    """Start a browser, with further flags; it is ended with all its pages."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        try:
+            yield Chromium(browser)
+        finally:
+            browser.close()

@@ -1,0 +1,32 @@
+"""What this machine lacks for a test, and what then happens: a skip here, a failure in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.support import postgresql, rabbitmq
+
+IN_CI = os.environ.get("CI") == "true"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+
+
+def missing(part: str) -> str:
+    """Say why a test can't have "rabbitmq", "postgresql" or "chromium"; an empty string if it can."""
+    match part:
+        case "rabbitmq":
+            return rabbitmq.missing()
+        case "postgresql":
+            return postgresql.missing()
+        case "chromium":
+            return "" if shutil.which(CHROMIUM) else f"no Chromium at {CHROMIUM} (CHROMIUM=<path> names another one)"
+    raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium")
+
+
+def require(*parts: str) -> None:
+    """Skip the test that runs now, saying why, if this machine lacks one of the parts."""
+    for part in parts:
+        if reason := missing(part):
+            pytest.skip(reason)

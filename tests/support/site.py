@@ -1,0 +1,321 @@
+"""A Django site of real processes (Daphne, gunicorn, Celery workers, a proxy) with a database and a vhost of its own.
+
+    with Site.of(folder) as site:
+        site.serve()                                # or site.daphne(), site.gunicorn() one by one
+        ann = site.user("ann")
+        site.run("api.notify_user(user, title)", user=ann, title="Hello")
+
+Everything that it starts is ended, and its database and its vhost are removed, when the block is left. The folder keeps
+the output of each process (``<name>.log``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pprint
+import select
+import subprocess
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.support import postgresql, process, rabbitmq, sockets
+from tests.support.ports import free_port
+from tests.support.process import PYTHON, ROOT, Process
+from tests.support.proxy import proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from email.message import Message
+    from pathlib import Path
+
+    from tests.support.rabbitmq import Vhost
+
+PASSWORD = "a password of the tests"
+LAYERS = {
+    "catmaid_notify": "catmaid_notify.layers.RabbitmqChannelLayer",
+    "channels_rabbitmq": "channels_rabbitmq.core.RabbitmqChannelLayer",
+}
+PRELUDE = """\
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from catmaid_notify import api
+from catmaid_notify.models import Message
+"""
+"""What code in `Site.run` needs not import."""
+
+
+class ConsoleError(AssertionError):
+    """The code given to `Site.run` raised; the text is the traceback of the other process."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """Somebody with an account and a session."""
+
+    pk: Any
+    name: str
+    cookie: str
+    """Of the session, ``name=value``."""
+    csrf_cookie: str
+    """Of the CSRF token, ``name=value``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(kw_only=True)
+class Site:
+    """See the module. ``project`` is the package with ``settings``, ``asgi``, ``wsgi`` and the Celery application."""
+
+    folder: Path
+    env: dict[str, str]
+    """For all processes, on top of the environment of the tests."""
+    vhost: Vhost | None = None
+    """None without RabbitMQ."""
+    database: str = ""
+    """Name of the PostgreSQL database; empty with SQLite."""
+    project: str = "tests"
+    celery: str = "tests.celery_app"
+    port: int = 0
+    """Where browsers find the site: the proxy's, or Daphne's where there is no proxy."""
+    daphne_port: int = field(default_factory=free_port)
+    gunicorn_port: int = field(default_factory=free_port)
+    _console: subprocess.Popen[str] | None = None
+    _cleanup: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @classmethod
+    @contextlib.contextmanager
+    def of(
+        cls,
+        folder: Path,
+        *,
+        project: str = "tests",
+        celery: str = "",
+        broker: bool = True,
+        database: str = "postgresql",
+        layer: str = "catmaid_notify",
+        settings: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Iterator[Self]:
+        """Make a site with its database migrated and no process running.
+
+        ``broker``: RabbitMQ, else the memory of each process. ``database``: "postgresql" or "sqlite". ``layer``:
+        "catmaid_notify" or "channels_rabbitmq". ``settings``: what differs from ``<project>.settings``, as literals.
+        """
+        with contextlib.ExitStack() as stack:
+            vhost = stack.enter_context(rabbitmq.vhost()) if broker else None
+            name = stack.enter_context(postgresql.database()) if database == "postgresql" else ""
+            stack.enter_context(process.all_stopped())
+            site = cls(
+                folder=folder,
+                env={"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": f"{folder}:{ROOT}", **(env or {})},
+                vhost=vhost,
+                database=name,
+                project=project,
+                celery=celery or ("tests.celery_app" if project == "tests" else f"{project}.celery"),
+                _cleanup=stack,
+            )
+            site.configure(layer, settings or {})
+            site.manage("migrate", "--verbosity=0")
+            yield site
+
+    def configure(self, layer: str, settings: Mapping[str, Any]) -> None:
+        """Write ``site_settings.py``: the project's settings, this site's servers over them, ``settings`` over both."""
+        values: dict[str, Any] = {"DATABASES": {"default": self._database_settings()}}
+        if self.vhost:
+            config = {"host": self.vhost.url}
+            values["CHANNEL_LAYERS"] = {"default": {"BACKEND": LAYERS[layer], "CONFIG": config}}
+            values["CELERY_BROKER_URL"] = self.vhost.url
+        values |= settings
+        lines = [f"{name} = {pprint.pformat(value)}" for name, value in values.items()]
+        text = "\n".join([f"from {self.project}.settings import *  # noqa: F403", *lines]) + "\n"
+        (self.folder / "site_settings.py").write_text(text)
+
+    def _database_settings(self) -> dict[str, Any]:
+        if self.database:
+            return postgresql.django_settings(self.database)
+        # As in docs: waits for the lock when a transaction begins, instead of failing in its middle.
+        options = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.folder / "site.sqlite3"), "OPTIONS": options}
+
+    # -- Processes
+
+    def start(self, name: str, *command: str | Path, env: Mapping[str, str] | None = None) -> Process:
+        """Start any command with the site's environment; ``name`` is that of its log."""
+        return Process(name, command, folder=self.folder, env={**self.env, **(env or {})})
+
+    def daphne(self, *options: str) -> Process:
+        """Start Daphne on ``daphne_port``, and return when it listens; starting it again takes the same port."""
+        port = str(self.daphne_port)
+        # Called through -m, so that it runs in this environment and not in the one that a script's first line names.
+        command = [PYTHON, "-m", "daphne", "-b", "127.0.0.1", "-p", port, *options, f"{self.project}.asgi:application"]
+        server = self.start("daphne", *command)
+        server.wait_for_port(self.daphne_port)
+        self.port = self.port or self.daphne_port
+        return server
+
+    def gunicorn(self) -> Process:
+        """Start a WSGI server on ``gunicorn_port``, and return when it listens."""
+        options = ["-b", f"127.0.0.1:{self.gunicorn_port}", "--workers=1", "--threads=4", "--graceful-timeout=2"]
+        options.append("--no-control-socket")  # it would be in the home folder, shared by all
+        server = self.start("gunicorn", PYTHON, "-m", "gunicorn", *options, f"{self.project}.wsgi:application")
+        server.wait_for_port(self.gunicorn_port)
+        return server
+
+    def worker(self, name: str = "worker", *options: str) -> Process:
+        """Start a Celery worker (prefork, two processes), and return when it takes tasks."""
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO", "--concurrency=2"]
+        command = [PYTHON, "-m", "celery", "-A", self.celery, "worker", f"--hostname={name}@tests", *quiet, *options]
+        worker = self.start(name, *command)
+        worker.wait_for(rf"{name}@tests ready", timeout=30)
+        return worker
+
+    def proxy(self) -> int:
+        """Put a reverse proxy in front: /channels/ to Daphne, the rest to gunicorn. Returns its port, the site's."""
+        self.port = self._cleanup.enter_context(
+            proxy(lambda path: self.daphne_port if path.startswith("/channels/") else self.gunicorn_port)
+        )
+        return self.port
+
+    def serve(self) -> tuple[Process, Process]:
+        """Start gunicorn and Daphne behind a proxy, as a real site runs; returns (gunicorn, daphne)."""
+        self.proxy()
+        return self.gunicorn(), self.daphne()
+
+    # -- Django
+
+    def manage(self, *arguments: str, timeout: float = 60) -> str:
+        """Run a management command of the site to its end, and return what it prints; fails if it does."""
+        done = subprocess.run(
+            [PYTHON, "-m", "django", *arguments],
+            cwd=ROOT,
+            env={**process.environment(), **self.env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def run(self, code: str, *, timeout: float = 30, **values: Any) -> Any:
+        """Run code in another Django process of the site, and return what it assigns to ``result`` (as JSON has it).
+
+        ``values`` become its variables; ``api``, ``Message``, ``get_user_model`` and ``transaction`` are imported. One
+        process serves all calls, so it is quick, and what it publishes goes out while the test goes on.
+        """
+        console = self._console or self._open_console()
+        assert console.stdin is not None
+        assert console.stdout is not None
+        plain = {name: value.pk if isinstance(value, User) else value for name, value in values.items()}
+        console.stdin.write(json.dumps({"code": PRELUDE + code, "values": plain}) + "\n")
+        console.stdin.flush()
+        ready, _, _ = select.select([console.stdout], [], [], timeout)
+        if not ready:
+            self._close_console()
+            raise ConsoleError(f"No answer in {timeout} s to:\n{code}")
+        line = console.stdout.readline()
+        answer = json.loads(line) if line else {"error": f"the console has ended; see {self.folder / 'console.log'}"}
+        if "error" in answer:
+            raise ConsoleError(answer["error"])
+        return answer["result"]
+
+    def _open_console(self) -> subprocess.Popen[str]:
+        log = self._cleanup.enter_context((self.folder / "console.log").open("a"))
+        self._console = subprocess.Popen(
+            [PYTHON, "-m", "tests.support.console", self.celery],
+            cwd=ROOT,
+            env={**process.environment(), **self.env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        self._cleanup.callback(self._close_console)
+        return self._console
+
+    def _close_console(self) -> None:
+        console, self._console = self._console, None
+        if console is None:
+            return
+        assert console.stdin is not None
+        console.stdin.close()
+        try:
+            console.wait(5)
+        except subprocess.TimeoutExpired:
+            console.kill()
+            console.wait()
+        assert console.stdout is not None
+        console.stdout.close()
+
+    def user(self, name: str, **fields: Any) -> User:
+        """Make a user (password: `PASSWORD`) and a session of theirs; ``fields`` are the model's, ``is_staff`` say."""
+        code = """
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.utils.crypto import get_random_string
+user = get_user_model().objects.create_user(name, password=password, **fields)
+session = import_module(settings.SESSION_ENGINE).SessionStore()
+session[SESSION_KEY] = str(user.pk)
+session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.create()
+result = {
+    "pk": user.pk,
+    "cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}",
+    "csrf_cookie": f"{settings.CSRF_COOKIE_NAME}={get_random_string(32)}",
+}
+"""
+        return User(name=name, **self.run(code, name=name, password=PASSWORD, fields=fields))
+
+    # -- Clients
+
+    @property
+    def url(self) -> str:
+        """The site's origin, ``http://127.0.0.1:<port>``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def socket(self, user: User | None, **options: Any) -> AbstractContextManager[sockets.Client]:
+        """Open a WebSocket to ``channels/updates/`` as that user; ``options`` as in `sockets.socket`."""
+        given: dict[str, Any] = {"origin": self.url, "cookie": user.cookie if user else "", **options}
+        return sockets.socket(f"ws://127.0.0.1:{self.port}/channels/updates/", **given)
+
+    def fetch(
+        self,
+        path: str,
+        user: User | None = None,
+        *,
+        method: str = "GET",
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make a request as that user, without following redirects; ``data`` is sent as JSON, with the CSRF token."""
+        given: dict[str, str] = {}
+        if user:
+            given["Cookie"] = f"{user.cookie}; {user.csrf_cookie}"
+            given["X-CSRFToken"] = user.csrf_cookie.partition("=")[2]
+        body = None
+        if data is not None:
+            body, given["Content-Type"] = json.dumps(data).encode(), "application/json"
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body=body, headers={**given, **(headers or {})})
+            response = connection.getresponse()
+            return Answer(status=response.status, headers=response.headers, body=response.read())
+        finally:
+            connection.close()

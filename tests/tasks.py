@@ -1,0 +1,22 @@
+"""Tasks that the tests start in worker processes."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from catmaid_notify.exceptions import UserTaskError
+from catmaid_notify.tasks import UserTask
+
+
+@shared_task(base=UserTask, bind=True)
+def count(self: UserTask, total: int) -> int:
+    """Report ``total`` steps, and return how many there were."""
+    for done in range(1, total + 1):
+        self.progress(done, total, f"step {done}")
+    return total
+
+
+@shared_task(base=UserTask, bind=True)
+def fail(self: UserTask, text: str, *, for_people: bool = True) -> None:
+    """Fail, with a text that the user may read or one that is nobody's business."""
+    raise UserTaskError(text) if for_people else RuntimeError(text)

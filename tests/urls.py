@@ -1,0 +1,15 @@
+"""The tests' site: one page with the app on it, and the app's own addresses."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.staticfiles.views import serve
+from django.urls import include, path
+from django.views.generic import TemplateView
+
+urlpatterns = [
+    path("page/", TemplateView.as_view(template_name="tests/page.html"), name="page"),
+    path("admin/", admin.site.urls),
+    path("static/<path:path>", serve, {"insecure": True}),  # insecure: also without DEBUG
+    path("", include("catmaid_notify.urls")),
+]
