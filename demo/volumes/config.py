@@ -132,7 +132,8 @@ class _Entry:
     def dtype(self) -> np.dtype[Any]:
         if self.content.get("dtype") not in DTYPES:
             raise self.wrong("dtype", f"one of {', '.join(DTYPES)}")
-        return np.dtype(self.content["dtype"])
+        dtype: np.dtype[Any] = np.dtype(self.content["dtype"])
+        return dtype
 
     def entry(self, key: str) -> _Entry:
         return _Entry(self.content.get(key), where=f"{self.where}, {key}")
