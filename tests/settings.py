@@ -10,6 +10,7 @@ import os
 
 from settings_example import *  # noqa: F403  the example is the base, so that it is tested, too
 from settings_example import INSTALLED_APPS as EXAMPLE_APPS
+from tests.support import postgresql
 
 SECRET_KEY = "only for tests"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
@@ -22,15 +23,7 @@ STATIC_URL = "/static/"
 
 if os.environ.get("TEST_DATABASE") == "postgresql":
     DATABASES = {
-        "default": {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": "postgres",
-            "HOST": os.environ.get("PGHOST", "127.0.0.1"),
-            "PORT": os.environ.get("PGPORT", "5432"),
-            "USER": os.environ.get("PGUSER", "postgres"),
-            "PASSWORD": os.environ.get("PGPASSWORD", ""),
-            "TEST": {"NAME": f"catmaid_notify_{os.getpid()}"},
-        }
+        "default": {**postgresql.django_settings("postgres"), "TEST": {"NAME": f"test_catmaid_notify_{os.getpid()}"}}
     }
 else:
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

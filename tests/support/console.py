@@ -1,4 +1,4 @@
-"""``python -m tests.support.console <Celery application>``: a Django process that runs what the test sends, line by line.
+"""``python -m tests.support.console <Celery application>``: runs what the test sends, in a Django process.
 
 It is what a management command, a web process or a shell would be to the site: a process of its own, with its own
 publisher, that calls the public functions. A line in is ``{"code": …, "values": {…}}``; a line out is ``{"result": …}``

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import secrets
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from tests.support.ports import listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOST = os.environ.get("PGHOST", "127.0.0.1")
 PORT = int(os.environ.get("PGPORT", "5432"))
-USER = os.environ.get("PGUSER", "postgres")
+WAYS = [
+    ("127.0.0.1", "postgres"),  # where local connections are trusted
+    ("/var/run/postgresql", getpass.getuser()),  # where the system's users are, as Debian has it
+]
+"""Hosts and users, tried in turn; PGHOST and PGUSER name another way."""
+
+
+@cache
+def way() -> tuple[str, str] | str:
+    """Return host and user that make databases, or the reason why there are none."""
+    import psycopg  # not in every environment that imports this module
+
+    given = os.environ.get("PGHOST"), os.environ.get("PGUSER")
+    reason = ""
+    for host, user in [(given[0] or host, given[1] or user) for host, user in WAYS]:
+        try:
+            with psycopg.connect(host=host, port=PORT, user=user, dbname="postgres", connect_timeout=5) as connection:
+                role = connection.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+                if role.fetchone() == (True,):
+                    return host, user
+                reason = f"{user} may not make databases"
+        except psycopg.OperationalError as error:
+            reason = str(error).splitlines()[0]
+    return f"no PostgreSQL on port {PORT}: {reason}"
 
 
 def missing() -> str:
     """Say why no database can be had; an empty string if one can."""
-    return "" if listens(PORT, HOST) else f"no PostgreSQL on {HOST}:{PORT}"
+    found = way()
+    return found if isinstance(found, str) else ""
+
+
+def _found() -> tuple[str, str]:
+    found = way()
+    if isinstance(found, str):
+        raise ConnectionError(found)
+    return found
 
 
 def execute(statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
     """Run one statement outside of any transaction, and return its rows."""
-    import psycopg  # not in every environment that imports this module
+    import psycopg
 
-    with psycopg.connect(host=HOST, port=PORT, user=USER, dbname=database, autocommit=True) as connection:
+    host, user = _found()
+    with psycopg.connect(host=host, port=PORT, user=user, dbname=database, autocommit=True) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
 
 def django_settings(name: str) -> dict[str, Any]:
     """Return the entry for Django's DATABASES."""
+    host, user = _found()
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,
-        "HOST": HOST,
+        "HOST": host,
         "PORT": str(PORT),
-        "USER": USER,
+        "USER": user,
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +77,8 @@ def socket(
     """Open a WebSocket with that Cookie header; ``v1`` chooses the dialect, ``pong`` whether pings are answered."""
     with connect(
         url,
-        origin=origin,  # type: ignore[arg-type]  a NewType of str
-        subprotocols=[SUBPROTOCOL] if v1 else None,  # type: ignore[list-item]  the same
+        origin=Origin(origin) if origin else None,
+        subprotocols=[Subprotocol(SUBPROTOCOL)] if v1 else None,
         additional_headers={"Cookie": cookie} if cookie else {},
         proxy=None,  # loopback; whatever the environment says
         open_timeout=10,

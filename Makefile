@@ -1,0 +1,99 @@
+# Two commands are all that is needed from a fresh checkout, with Python 3.11 and nothing else: `make demo`, `make test`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+# Both are folders of this checkout. The first has what we recommend; the second is that of the classic CATMAID guide.
+VENV := .venv
+CLASSIC := .venv-classic
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(VENV)/bin/python -m pytest
+MAKE_PARTS := $(MAKE) --no-print-directory --keep-going
+# Node 20 or newer runs the tests of the browser client; Playwright brings one along.
+NODE ?= $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2> /dev/null && echo node || \
+	echo $(VENV)/lib/python3*/site-packages/playwright/driver/node)
+
+.PHONY: help
+help: ## Say what this file can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -- For everybody
+
+.PHONY: demo
+demo: $(VENV)/installed-demo ## Start the demo and print its address; PORT=8000, AMQP_URL=amqp://… for RabbitMQ
+	@exec $(VENV)/bin/python demo/manage.py demo $(if $(PORT),--port $(PORT))
+
+.PHONY: test
+test: system venv $(CLASSIC)/installed ## Run everything: checks, Python and JavaScript tests, real servers, Chromium
+	@$(MAKE_PARTS) check js unit unit-postgresql classic real
+
+# -- For developers
+
+.PHONY: venv
+venv: $(VENV)/installed-dev ## Make .venv, with everything that development needs
+
+.PHONY: system
+system: ## Install (as root, on Debian) and start Chromium, RabbitMQ and PostgreSQL where they are missing
+	@scripts/system.sh
+
+.PHONY: check
+check: venv ## Ruff, mypy, missing migrations, settings_example.py
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy catmaid_notify demo tests scripts settings_example.py
+	DJANGO_SETTINGS_MODULE=tests.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
+	DJANGO_SETTINGS_MODULE=demo.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
+	$(VENV)/bin/python scripts/conf_block.py --check
+
+.PHONY: format
+format: venv ## Format and mend the Python files
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/python scripts/conf_block.py
+
+.PHONY: js
+js: venv ## Tests of the browser client, by Node
+	$(NODE) --test $$(find tests/js -name '*.test.js' | sort)
+
+.PHONY: unit
+unit: venv ## Python tests in one process, on SQLite
+	$(PYTEST) -q -m 'not real'
+
+.PHONY: unit-postgresql
+unit-postgresql: venv ## The same on PostgreSQL
+	TEST_DATABASE=postgresql $(PYTEST) -q -m 'not real'
+
+.PHONY: real
+real: venv ## Tests with real servers, workers and Chromium
+	$(PYTEST) -q -m real
+
+.PHONY: classic
+classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
+	$(CLASSIC)/bin/python -m pytest -q -m classic
+
+.PHONY: clean
+clean: ## Remove the virtual environments, caches and all that the demo has written
+	rm -rf $(VENV) $(CLASSIC) build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- Virtual environments; the empty files say what has been installed in them
+
+$(VENV)/installed-demo: pyproject.toml
+	@scripts/venv.sh $(VENV) "$(PYTHON)"
+	@echo "Installing what the demo needs (once) ..."
+	@$(VENV)/bin/$(PIP_INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml
+	@scripts/venv.sh $(VENV) "$(PYTHON)"
+	@echo "Installing what development needs (once) ..."
+	@$(VENV)/bin/$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/installed-demo
+
+$(CLASSIC)/installed: requirements-async.txt pyproject.toml
+	@scripts/venv.sh $(CLASSIC) "$(PYTHON)"
+	@echo "Installing the environment of requirements-async.txt (once) ..."
+	@$(CLASSIC)/bin/$(PIP_INSTALL) --requirement requirements-async.txt --editable '.[test-tools]'
+	@touch $@
