@@ -149,4 +149,4 @@ def _write(row: Crop, progress: Callable[..., Any]) -> int:
 
 def _too_slow() -> UserTaskError:
     minutes = conf.CROP_SECONDS_MAX / 60
-    return UserTaskError(f"The crop took longer than {minutes:.0f} minutes and was stopped. Please try a smaller one.")
+    return UserTaskError(f"The crop took longer than {minutes:.0f} min and was stopped. Please try a smaller one.")
