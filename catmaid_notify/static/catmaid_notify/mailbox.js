@@ -15,7 +15,7 @@ export class Mailbox {
     #tick = 0;
     #readTick = 0; // of the latest change from unread to read
     #pending = new Set(); // one token for each read that the server has not confirmed
-    #floor = Infinity; // ids below were there already when more than KEPT were unread
+    #floor = -Infinity; // smaller ids were waiting already when more than KEPT were unread
 
     count = 0;
     /** True when there are more than `count`. */
@@ -59,7 +59,7 @@ export class Mailbox {
             (message) => !listed.has(message.id) && this.#arrived.get(message.id) > mark,
         );
         const complete = unreadSet.count <= messages.length && !unreadSet.more;
-        const oldestListed = messages.length ? messages[messages.length - 1].id : Infinity;
+        const oldestListed = messages.length ? messages[messages.length - 1].id : -Infinity;
         const isGone = (id) => !listed.has(id) && !(this.#arrived.get(id) > mark) && (complete || id > oldestListed);
         const read = [...this.#unread.keys()].filter(isGone);
         const fresh = messages
@@ -77,7 +77,7 @@ export class Mailbox {
             this.#read.add(id);
         }
         if (!complete) {
-            this.#floor = Math.min(this.#floor, oldestListed);
+            this.#floor = Math.max(this.#floor, oldestListed);
         }
         this.count = unreadSet.count + pushedMeanwhile.length;
         this.more = unreadSet.more;
@@ -148,7 +148,7 @@ export class Mailbox {
         this.#arrived.clear();
         this.#read.clear();
         this.#pending.clear();
-        this.#floor = Infinity;
+        this.#floor = -Infinity;
         this.#readTick = ++this.#tick;
         this.count = 0;
         this.more = false;
