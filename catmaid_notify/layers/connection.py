@@ -14,6 +14,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from catmaid_notify.layers import quiet
 from catmaid_notify.layers.options import LayerOptions, Node
 
 logger = logging.getLogger("catmaid_notify.layers")
@@ -37,6 +38,9 @@ def backoff(attempt: int, jitter: float) -> float:
 
 def reason(error: BaseException) -> str:
     """Return one line that says what went wrong, without secrets."""
+    if isinstance(error, aiormq.exceptions.AMQPError) and "OpenOk" in str(error) and "Close" in str(error):
+        # aiormq does not tell what the broker said there; it refuses a vhost for two reasons.
+        return "the vhost does not exist, or the user has no permissions for it"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -62,6 +66,7 @@ class Connection:
 
     async def run(self) -> None:
         """Connect and reconnect until cancelled."""
+        quiet.ours.set(True)
         attempt = 0
         turn = 0
         while True:
@@ -108,10 +113,10 @@ class Connection:
 
     def _say_down(self, node: Node, error: BaseException) -> None:
         """Log the change of state once, not every try."""
-        self.last_error = reason(error)
+        self.last_error = f"{reason(error)} ({node})"
         if self._said != "down":
             self._said = "down"
-            logger.warning("Broker lost: purpose=%s node=%s reason=%s", self._name, node, self.last_error)
+            logger.warning("Broker lost: purpose=%s reason=%s", self._name, self.last_error)
             logger.debug("Broker lost", exc_info=error)
 
 

@@ -126,8 +126,12 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         return await self.here.shared.receive(channel)
 
     async def new_channel(self, prefix: str = "specific") -> str:
-        """Return a channel name that is new and leads to this process and loop."""
-        return self.here.new_channel()
+        """Return a channel name that is new and leads to this process and loop.
+
+        Raises:
+            BrokerUnavailable: the broker could not be reached within the time-out.
+        """
+        return await self.here.new_channel()
 
     async def group_add(self, group: str, channel: str) -> None:
         """Add a channel of this process to a group; see `LoopLayer.group_add`."""

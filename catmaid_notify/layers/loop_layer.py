@@ -60,9 +60,9 @@ class LoopLayer:
         """Messages that were none."""
         self._said: dict[str, float] = {}
 
-    def new_channel(self) -> str:
-        """Return a new channel name of this loop."""
-        self.receiver.start()
+    async def new_channel(self) -> str:
+        """Return a new channel name of this loop, once what is sent to it would arrive."""
+        await self.receiver.connected()
         return f"{self.queue_name}!{random_name()}"
 
     async def receive(self, channel: str) -> dict[str, Any]:

@@ -59,6 +59,20 @@ class Receiver:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._connection.run())
 
+    async def connected(self) -> None:
+        """Start, and return when the queue is there.
+
+        Raises:
+            BrokerUnavailable: not within the time-out.
+        """
+        self.start()
+        seconds = self._options.connect_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connection.is_up.wait()
+        except TimeoutError:
+            raise BrokerUnavailable(f"No connection to the broker within {seconds:g} s: {self.state}") from None
+
     async def close(self) -> None:
         """Close the connection; the queue goes with it."""
         if self._task is not None:
