@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import aio_pika
 import aiormq
@@ -72,17 +72,27 @@ class Connection:
         while True:
             node = self._options.nodes[turn % len(self._options.nodes)]
             turn += 1
+            error: BaseException
             try:
                 await self._serve(node)
-            except (*AMQP_ERRORS, UnsupportedBroker) as error:
-                attempt = 0 if self.is_up.is_set() else attempt + 1
-                self.is_up.clear()
-                self._say_down(node, error)
+            except asyncio.CancelledError as cancelled:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                error = cancelled  # the drivers cancel what waits on a connection that they give up
+            except (*AMQP_ERRORS, UnsupportedBroker) as lost:
+                error = lost
+            except Exception as unknown:  # whatever it is, the process must not stay deaf
+                logger.exception("Unexpected error on a broker connection: purpose=%s", self._name)
+                error = unknown
+            attempt = 0 if self.is_up.is_set() else attempt + 1
+            self.is_up.clear()
+            self._say_down(node, error)
             # Jitter is no secret: it only keeps processes from coming back in step.
             await asyncio.sleep(backoff(attempt, random.random()))  # noqa: S311
 
-    async def _serve(self, node: Node) -> None:
-        """Open one connection and return or raise when it is lost."""
+    async def _serve(self, node: Node) -> NoReturn:
+        """Open one connection and raise when it is lost."""
         connection: AbstractConnection | None = None
         try:
             async with asyncio.timeout(self._options.connect_timeout):
@@ -94,13 +104,10 @@ class Connection:
             closed = asyncio.ensure_future(connection.closed())
             try:
                 await asyncio.wait({closed, broken}, return_when=asyncio.FIRST_COMPLETED)
-                if broken.done():
-                    broken.result()
-                closed_by = closed.exception() if closed.done() and not closed.cancelled() else None
+                raise _error_of(broken) or _error_of(closed) or ConnectionError("the broker closed the connection")
             finally:
                 closed.cancel()
                 broken.cancel()
-            raise closed_by or ConnectionError("the broker closed the connection")
         finally:
             if connection is not None:
                 await _close(connection)
@@ -118,6 +125,11 @@ class Connection:
             self._said = "down"
             logger.warning("Broker lost: purpose=%s reason=%s", self._name, self.last_error)
             logger.debug("Broker lost", exc_info=error)
+
+
+def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
+    """Return why a future has failed, ``None`` if it has not, or if it was only cancelled."""
+    return future.exception() if future.done() and not future.cancelled() else None
 
 
 async def _connect(node: Node, options: LayerOptions, name: str) -> AbstractConnection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import os
 import threading
 import weakref
@@ -44,12 +45,21 @@ def publisher(options: LayerOptions) -> Publisher:
         return found
 
 
-@atexit.register
 def flush() -> None:
-    """Wait a moment for the last messages of this process."""
+    """Wait a moment for the last messages of this process; for a process that is about to end."""
     if _publishers_pid == os.getpid():
         for found in list(_publishers.values()):
             found.flush(EXIT_FLUSH_SECONDS)
+
+
+@atexit.register
+def _close_publishers() -> None:
+    flush()
+    if _publishers_pid == os.getpid() and _publishers:
+        closing = [
+            asyncio.run_coroutine_threadsafe(found.close(), loop_thread.loop()) for found in _publishers.values()
+        ]
+        concurrent.futures.wait(closing, timeout=EXIT_FLUSH_SECONDS)
 
 
 class RabbitmqChannelLayer(BaseChannelLayer):

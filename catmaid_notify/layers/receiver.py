@@ -23,6 +23,10 @@ logger = logging.getLogger("catmaid_notify.layers")
 
 RECLAIM_SECONDS: Final = 5.0
 """How often a queue that a dead connection still holds is asked for again."""
+ASK_SECONDS: Final = 10.0
+"""How often the broker is asked whether it still has our queue."""
+ANSWER_SECONDS: Final = 10.0
+"""How long it may take to answer."""
 UNBIND_AT_ONCE: Final = 50
 """Bindings that are taken away before it is looked whether somebody waits for a new one."""
 
@@ -203,19 +207,32 @@ class Receiver:
 
     async def _until_broken(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
         """Keep everything right; raise when something on the connection is broken, whoever did it."""
-        tasks = [asyncio.ensure_future(self._keep_bound(channel)), asyncio.ensure_future(self._watch())]
+        watches = (self._keep_bound(channel), self._watch(), self._ask(channel))
+        tasks = [asyncio.ensure_future(watch) for watch in watches]
         if self._queue != self._queue_name:
             tasks.append(asyncio.ensure_future(self._reclaim(connection)))
         closing = asyncio.ensure_future(channel.closing)
         try:
             done, _ = await asyncio.wait({*tasks, closing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()
+                if not task.cancelled():
+                    task.result()
             raise ConnectionError("the broker closed the channel")
         finally:
             self._ready = False
             for task in tasks:
                 task.cancel()
+
+    async def _ask(self, channel: AbstractChannel) -> None:
+        """Ask the broker for our queue now and then; raise when it is gone, or when no answer comes.
+
+        A link that swallows everything is found by this within `ASK_SECONDS` + `ANSWER_SECONDS`; heartbeats, which
+        the operator of the broker may have switched off, take longer.
+        """
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await channel.queue_declare(self._queue, passive=True)
 
     async def _reclaim(self, connection: AbstractConnection) -> None:
         """Get the queue back whose name is part of our channels' names."""

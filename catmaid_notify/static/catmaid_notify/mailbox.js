@@ -132,7 +132,6 @@ export class Mailbox {
         const undo = () => {
             end();
             for (const id of read) {
-                this.#read.delete(id);
                 this.#keep(before.unread.get(id));
             }
             this.count = ids === "all" ? this.count + before.count : this.count + read.length;

@@ -20,7 +20,7 @@ export class Page {
         const { window, document } = this.#adapters;
         const on = this.#on;
         this.#listen(window, "pagehide", () => on.suspend());
-        this.#listen(window, "pageshow", (event) => event.persisted && on.resume());
+        this.#listen(window, "pageshow", () => on.resume());
         this.#listen(window, "online", () => on.wake());
         // These two fire on the document, not on the window.
         this.#listen(document, "freeze", () => on.suspend());

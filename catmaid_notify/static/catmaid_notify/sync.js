@@ -104,8 +104,8 @@ export class InboxSync {
     }
 
     #armAt(atMs) {
-        this.#dueAtMs = Math.max(atMs, this.#holdUntilMs);
-        this.#timer.start(this.#dueAtMs - this.#adapters.now());
+        this.#dueAtMs = atMs;
+        this.#timer.start(atMs - this.#adapters.now());
     }
 
     #due() {
