@@ -134,6 +134,17 @@ test("a socket whose page can't sync polls after 30 s, and shows what is pushed"
     assert.equal(notifier.state, "polling");
 });
 
+test("a page that was live and can't sync any more polls after 30 s, too", async () => {
+    const { notifier, server, clock } = await makeLiveSite({ random: 0 });
+    await clock.advance(10_000);
+    server.answer = never;
+    server.socket.drop(1006);
+    await clock.advance(29_999);
+    assert.equal(notifier.state, "connecting");
+    await clock.advance(1);
+    assert.equal(notifier.state, "polling");
+});
+
 test("a socket that doesn't say hello is given up after 10 s", async () => {
     const { notifier, server, clock } = makeSite();
     server.greets = false;
@@ -206,7 +217,9 @@ test("a probe that stays up for 10 s brings the page back to live", async () => 
     server.refuses = false;
     await clock.advance(15_000);
     assert.equal(server.openSockets.length, 1);
-    await clock.advance(9_800);
+    await clock.advance(5_000);
+    await notifier.sync(); // doesn't make it take longer
+    await clock.advance(4_800);
     assert.equal(notifier.state, "polling");
     await clock.advance(200);
     assert.equal(notifier.state, "live");
@@ -289,6 +302,18 @@ test("hello says how often to poll and to sync", async () => {
     assert.equal(site.server.syncs.length, before + 2);
 });
 
+test("hello of a socket that doesn't last says how often to poll, too", async () => {
+    const { server, clock } = await makePollingSite({ random: 0 });
+    server.refuses = false;
+    server.hello = { poll_ms: 5_000 };
+    await clock.advance(15_000);
+    server.socket.drop(1006);
+    server.refuses = true;
+    const { length } = server.syncs;
+    await clock.advance(10_000);
+    assert.equal(server.syncs.length, length + 2);
+});
+
 test("a live page syncs every 10 min only", async () => {
     const { server, clock } = await makeLiveSite({ random: 0 });
     const keepAlive = async (forMs) => {
@@ -304,13 +329,15 @@ test("a live page syncs every 10 min only", async () => {
 });
 
 test("a page that loses its socket doesn't ask at once: everybody else loses theirs, too", async () => {
-    const { server, clock } = await makeLiveSite();
-    await clock.advance(30_000);
-    server.socket.push({ event: "ping", payload: {} });
-    await clock.advance(10_000);
+    const { server, clock, notifier } = await makeLiveSite();
+    for (let passedMs = 0; passedMs < 5 * MINUTE_MS; passedMs += 30_000) {
+        await clock.advance(30_000);
+        server.socket.push({ event: "ping", payload: {} });
+    }
     server.greets = false;
     server.socket.drop(1006);
     await clock.advance(9_000);
+    assert.equal(notifier.state, "connecting");
     assert.equal(server.syncs.length, 1);
 });
 
@@ -399,11 +426,12 @@ test("4410 drops everything of the former user and connects for the new one", as
 
 // The page
 
-for (const [target, sleep, wake] of [
-    ["window", "pagehide", "pageshow"],
-    ["document", "freeze", "resume"],
+for (const [target, sleep, wake, sleepMs] of [
+    ["window", "pagehide", "pageshow", 5_000],
+    ["window", "pagehide", "pageshow", 30 * MINUTE_MS],
+    ["document", "freeze", "resume", 30 * MINUTE_MS],
 ]) {
-    test(`${sleep} closes the socket, ${wake} connects and syncs`, async () => {
+    test(`${sleep} closes the socket, ${wake} after ${sleepMs / 1000} s connects and syncs`, async () => {
         const site = await makeLiveSite();
         const { notifier, server, clock } = site;
         site[target].fire(sleep);
@@ -411,7 +439,7 @@ for (const [target, sleep, wake] of [
         assert.equal(notifier.transport, "none");
         assert.equal(server.openSockets.length, 0);
         assert.equal(clock.armed, 0);
-        await clock.advance(30 * MINUTE_MS);
+        await clock.advance(sleepMs);
         assert.equal(server.requests.length, 1);
         server.greets = false;
         site[target].fire(wake, { persisted: true });
@@ -444,10 +472,24 @@ test("neither waking nor showing brings a stopped page back", async () => {
     assert.equal(server.sockets.length, 1);
 });
 
+test("neither waking nor showing signs anybody in", async () => {
+    const { notifier, server, clock, window, document } = await makeLiveSite();
+    server.socket.drop(4401);
+    window.fire("pagehide");
+    window.fire("pageshow", { persisted: true });
+    document.fire("resume");
+    document.fire("visibilitychange");
+    window.fire("online");
+    await clock.advance(MINUTE_MS);
+    assert.equal(notifier.state, "signedout");
+    assert.equal(server.sockets.length, 1);
+});
+
 test("online: after up to 1 s a waiting page connects, and asks", async () => {
     const { notifier, server, clock, window } = await makePollingSite({ random: 0.999 });
     await clock.advance(30_000);
     server.refuses = false;
+    server.greets = false;
     const { length: sockets } = server.sockets;
     const { length: syncs } = server.syncs;
     window.fire("online");
@@ -457,6 +499,7 @@ test("online: after up to 1 s a waiting page connects, and asks", async () => {
     await clock.advance(1);
     assert.equal(server.sockets.length, sockets + 1);
     assert.equal(server.syncs.length, syncs + 1);
+    server.socket.greet({ user: "7" });
     await clock.advance(10_000);
     assert.equal(notifier.state, "live");
 });
@@ -499,10 +542,12 @@ test("callbacks of an older socket are ignored", async () => {
     assert.ok(server.socket !== old);
     assert.equal(notifier.state, "live");
     onmessage({ data: JSON.stringify({ event: "new-message", payload: { message: { id: 1, title: "x" } } }) });
+    onmessage({ data: JSON.stringify({ event: "hello", payload: { user: "8" } }) });
     onclose({ code: 4401 });
     await clock.advance(0);
     assert.equal(notifier.state, "live");
     assert.deepEqual(shown(), []);
+    assert.equal(notifier.user, "7");
 });
 
 test("the answer to a request of before is ignored", async () => {

@@ -217,6 +217,20 @@ test("a message marked here during a request doesn't come back, before nor after
     assert.equal(site.server.syncs.length, length + 1);
 });
 
+test("a request that begins before the server took a read doesn't bring the message back", async () => {
+    const site = await makeLiveSite();
+    site.server.notify({ id: 5 });
+    const counts = [];
+    site.notifier.on("unread", ({ count }) => counts.push(count));
+    let accept;
+    site.server.answer = ({ method }) => (method === "POST" ? new Promise((resolve) => (accept = () => resolve(null))) : null);
+    void site.notifier.markRead(5);
+    await site.notifier.sync();
+    accept();
+    await flush();
+    assert.deepEqual([...new Set(counts)], [0]);
+});
+
 test("a task pushed during a request that doesn't know it yet stays", async () => {
     const site = await makeLiveSite();
     await duringSync(site, () => site.server.socket.push({ event: "task-progress", payload: task() }));
@@ -296,6 +310,15 @@ for (const [name, answer] of [
         });
     }
 }
+
+test("a read that fails is taken back although the inbox can't be asked either", async () => {
+    const { server, notifier } = await makeLiveSite();
+    server.notify({ id: 5 });
+    server.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+    assert.equal(await notifier.markRead(5), false);
+    assert.deepEqual(ids(notifier.unread.messages), [5]);
+    assert.equal(notifier.unread.count, 1);
+});
 
 test("markRead with 401 signs out", async () => {
     const { server, notifier } = await makeLiveSite();
@@ -405,6 +428,7 @@ test("unread set of another user: start anew, on another socket", async () => {
 
 test("an answer for the former user that comes after hello of the next one is dropped", async () => {
     const { server, notifier, clock, shown } = await makePollingSite();
+    await clock.advance(10_000);
     let respond;
     server.answer = () => new Promise((resolve) => (respond = resolve));
     void notifier.sync();
@@ -413,7 +437,7 @@ test("an answer for the former user that comes after hello of the next one is dr
     server.answer = () => null;
     server.inbox = { user: "8", count: 0, more: false, messages: [], tasks: [] };
     server.refuses = false;
-    await clock.advance(15_000);
+    await clock.advance(5_000);
     late(json({ user: "7", count: 1, messages: [{ id: 1, title: "private" }], tasks: [] }));
     await clock.advance(0);
     assert.equal(notifier.user, "8");
@@ -455,6 +479,8 @@ test("progress: each state once, the latest wins, the end ends it", async () => 
     const { server, notifier, details } = await makeLiveSite();
     const push = (fields) => server.socket.push({ event: "task-progress", payload: task(fields) });
     push({ done: 1 });
+    push({ done: 2, updated: "2026-11-21T03:42:00.100700Z" }); // within a millisecond
+    push({ done: 1, updated: "2026-11-21T03:42:00.100500Z" });
     push({ done: 9, updated: "2026-11-21T03:42:00.900000Z" });
     push({ done: 5, updated: "2026-11-21T03:42:00.500000Z" }); // overtaken
     assert.equal(notifier.tasks[0].done, 9);
@@ -465,6 +491,7 @@ test("progress: each state once, the latest wins, the end ends it", async () => 
         details("progress").map(({ done, state }) => [done, state]),
         [
             [1, "running"],
+            [2, "running"],
             [9, "running"],
             [64, "success"],
         ],

@@ -151,12 +151,18 @@ test("401 signs out", async () => {
 test("the ETag goes back, and 304 brings the same unread set once more", async () => {
     const site = await makeLiveSite();
     assert.equal(site.server.syncs[0].headers["If-None-Match"], undefined);
+    site.server.notify({ id: 3 }, { push: false });
+    await site.notifier.sync();
     // A push whose message was read elsewhere in the meantime, and we never heard of it.
     site.server.pushMessage({ id: 4 });
-    assert.equal(site.notifier.unread.count, 1);
+    assert.equal(site.notifier.unread.count, 2);
     assert.equal(await site.notifier.sync(), true);
-    assert.ok(site.server.syncs[1].headers["If-None-Match"]);
-    assert.equal(site.notifier.unread.count, 0);
+    assert.ok(site.server.syncs[2].headers["If-None-Match"]);
+    assert.deepEqual(
+        site.notifier.unread.messages.map(({ id }) => id),
+        [3],
+    );
+    assert.equal(site.notifier.unread.count, 1);
     assert.deepEqual(site.details("read"), [{ all: false, ids: [4] }]);
 });
 
