@@ -15,6 +15,7 @@ pages: Any = ASGIStaticFilesHandler(get_asgi_application())  # sets Django up, s
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+import demo.celery  # noqa: E402, F401  the application by which views send tasks
 from catmaid_notify import routing  # noqa: E402
 
 application = ProtocolTypeRouter(

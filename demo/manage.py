@@ -14,6 +14,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
     from django.core.management import execute_from_command_line
 
+    import demo.celery  # noqa: F401  the application by which commands send tasks
+
     execute_from_command_line(sys.argv)
 
 

@@ -7,6 +7,8 @@ import os
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.wsgi import get_wsgi_application
 
+import demo.celery  # noqa: F401  the application by which views send tasks
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
 
 application = StaticFilesHandler(get_wsgi_application())

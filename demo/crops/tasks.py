@@ -58,8 +58,15 @@ class CropTask(UserTask):
         return {"title": f"{self.title(args, kwargs)} failed", "text": failure_text(exc), "level": "error"}
 
 
-# Acknowledged when done, not when begun: a worker that is killed loses nothing, since another one does it again.
-@shared_task(base=CropTask, bind=True, name="demo.crop", acks_late=True, reject_on_worker_lost=True)
+@shared_task(
+    base=CropTask,
+    bind=True,
+    name="demo.crop",
+    # Acknowledged when done, not when begun: a worker that is killed loses nothing, since another one does it again.
+    acks_late=True,
+    reject_on_worker_lost=True,
+    throws=(UserTaskError,),  # foreseen, so Celery logs no traceback
+)
 def crop(self: CropTask, crop_id: str, *, title: str = "") -> dict[str, Any] | None:
     """Write the file of a crop; ``None`` when nobody waits for it any more."""
     row = Crop.objects.filter(pk=crop_id).first()
@@ -104,6 +111,7 @@ def _cut(row: Crop, progress: Callable[..., Any]) -> None:
         with sigterm_raises():
             file_bytes = _write(row, progress)
     except UserTaskError as error:
+        logger.warning("A crop failed: crop=%s reason=%r", row.pk, error.__cause__ or error)
         row.fail(str(error))
         raise
     except Exception as error:

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,13 +44,13 @@ def serve(listener: socket.socket, *, ready: Callable[[], None]) -> int:
     worker.start()
     server = Server(
         application,
-        endpoints=[f"fd:fileno={listener.fileno()}"],
+        endpoints=[f"fd:fileno={listener.detach()}"],
         ready_callable=ready,
         application_close_timeout=2,
         verbosity=0,
     )
     server.run()
-    worker.join()
+    worker.wait()
     return 1 if worker.died else 0
 
 
@@ -65,11 +66,13 @@ class _Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let it end; it looks at this at least every two seconds."""
+        """Let it take no more tasks."""
         worker_state.should_stop = 0
 
-    def join(self) -> None:
-        self._thread.join()
+    def wait(self) -> None:
+        """Wait for the tasks under way. Not for the thread: it looks at ``should_stop`` every two seconds only."""
+        while worker_state.active_requests and self._thread.is_alive():
+            time.sleep(0.05)
 
     def _run(self) -> None:
         try:

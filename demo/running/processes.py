@@ -21,6 +21,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 WARM_SECONDS: Final = 1.5
 """How long the worker may go on with its tasks; then it is told to drop them, and the broker keeps them."""
+WATCH_SECONDS: Final = 0.2
+"""How often it is looked whether the processes live."""
 COLD_SECONDS: Final = 2.0
 """How long it may take to drop them; then everything that is left is killed."""
 
@@ -39,7 +41,7 @@ def serve(listener: socket.socket, *, ready: Callable[[], None], hosts: Sequence
         environment["DEMO_STACKS"] = str(conf.STACKS)
     number = listener.fileno()
     web = [sys.executable, "-m", "daphne", "--fd", str(number), "-v", "0", "--application-close-timeout", "2"]
-    worker = [sys.executable, "-m", "celery", "-A", "demo.celery", "worker", "--loglevel", "warning", "-c", "2", "-q"]
+    worker = [sys.executable, "-m", "celery", "-q", "-A", "demo.celery", "worker", "--loglevel", "warning", "-c", "2"]
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _stop)
     processes: list[_Process] = []
@@ -48,8 +50,11 @@ def serve(listener: socket.socket, *, ready: Callable[[], None], hosts: Sequence
         listener.close()  # a web server that died must not leave a socket that accepts and never answers
         processes.append(_Process("worker", worker, environment))
         _wait_until_it_answers(host, port)
-        ready()
-        return _watch(processes)
+        if not _dead(processes):
+            ready()
+            while not _dead(processes):
+                time.sleep(WATCH_SECONDS)
+        return 1
     except _Stop:
         return 0
     finally:
@@ -117,18 +122,18 @@ def _wait_until_it_answers(host: str, port: int) -> None:
     try:
         urllib.request.urlopen(request, timeout=30).close()  # noqa: S310  the scheme is http
     except OSError:
-        pass  # _watch() finds out whether it died
+        pass  # whether it died is found out next
 
 
-def _watch(processes: Sequence[_Process]) -> int:
-    """Wait until one of them ends, which none should."""
-    while True:
-        for process in processes:
-            if process.ended_within(0.2):
-                code = process.popen.returncode
-                how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                print(f"The {process.name} {how}, so the demo ends.", file=sys.stderr, flush=True)
-                return 1
+def _dead(processes: Sequence[_Process]) -> bool:
+    """Return whether one of them has ended, which none should, and say which."""
+    for process in processes:
+        code = process.popen.poll()
+        if code is not None:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            print(f"The {process.name} {how}, so the demo ends.", file=sys.stderr, flush=True)
+            return True
+    return False
 
 
 def _end(processes: Sequence[_Process]) -> None:

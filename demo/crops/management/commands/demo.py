@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from argparse import ArgumentParser
@@ -31,6 +32,8 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
         """See BaseCommand.handle()."""
+        # Shells start background jobs with Ctrl-C switched off, which would leave a demo that only a kill ends.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with listen(host, port) as listener, lock():
                 self.run(listener, host)

@@ -21,6 +21,28 @@ export class Crops {
     this.none = none;
     this.signedOut = signedOut;
     this.rounds = 0;
+    /** @type {Map<string, {done: number, total: number, text: string}>} running tasks by the id of their crop */
+    this.tasks = new Map();
+  }
+
+  /** Show how far these tasks are; a crop's task has the id of the crop. */
+  follow(tasks) {
+    this.tasks = new Map(tasks.map((task) => [task.id, task]));
+    this.decorate();
+  }
+
+  decorate() {
+    for (const li of this.list.children) {
+      const task = this.tasks.get(li.dataset.id);
+      const bar = li.querySelector("progress");
+      bar.hidden = !task;
+      if (!task) continue;
+      li.dataset.state = "running";
+      li.querySelector(".state").textContent = STATES.running;
+      bar.max = task.total || 1;
+      if (task.total) bar.value = task.done;
+      else bar.removeAttribute("value");
+    }
   }
 
   /** Ask for a crop. Throws a Refusal with words for the user. */
@@ -45,6 +67,7 @@ export class Crops {
     if (round !== this.rounds) return; // a later request has begun meanwhile
     this.none.hidden = answer.crops.length > 0;
     this.list.replaceChildren(...answer.crops.map(item));
+    this.decorate();
   }
 
   async request(options) {
@@ -84,7 +107,10 @@ function item(crop) {
   facts.className = "facts";
   const time = new Date(crop.created).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   facts.textContent = [`${crop.dimensions} pixels`, crop.bytes ? megabytes(crop.bytes) : "", time].filter(Boolean).join(" · ");
-  li.append(title, state, facts);
+  const bar = document.createElement("progress");
+  bar.setAttribute("aria-label", `Progress of ${crop.title}`);
+  bar.hidden = true;
+  li.append(title, state, facts, bar);
   if (crop.error) {
     const why = document.createElement("span");
     why.className = "why";

@@ -86,5 +86,22 @@ form.addEventListener("submit", async ({ detail: region }) => {
   }
 });
 
+// News from the server, by the client that {% catmaid_notify %} has put into the page
+
+/** @param {{on: Function, tasks: object[]}} notifier  of catmaid_notify */
+function listen(notifier) {
+  notifier.on("tasks", (tasks) => crops.follow(tasks));
+  notifier.on("progress", (task) => {
+    if (task.state === "running") return;
+    form.succeed("");
+    void crops.refresh();
+  });
+  notifier.on("message", () => crops.refresh()); // a page that polls hears of the end by its message only
+  crops.follow(notifier.tasks);
+}
+
+if (window.catmaidNotify) listen(window.catmaidNotify);
+else document.addEventListener("catmaid-notify:ready", ({ detail }) => listen(detail.notifier), { once: true });
+
 showStack();
 void crops.refresh();
