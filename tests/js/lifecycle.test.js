@@ -515,7 +515,13 @@ test("online: an open socket is probed, for it may be dead", async () => {
     assert.equal(notifier.state, "waiting");
 });
 
-test("a page that is looked at again tries at once, unless it is live", async () => {
+test("a page that is looked at again tries at once, unless it is live or connecting", async () => {
+    const connecting = makeSite({ random: 0 });
+    connecting.server.greets = false;
+    connecting.notifier.start();
+    connecting.document.fire("visibilitychange");
+    await connecting.clock.advance(1_000);
+    assert.equal(connecting.server.requests.length, 0);
     const live = await makeLiveSite({ random: 0 });
     live.document.fire("visibilitychange");
     await live.clock.advance(1_000);

@@ -226,9 +226,9 @@ class Inbox {
                 { class: "catmaid-notify__body" },
                 make(document, "span", { class: "catmaid-notify__hidden" }, `${this.#texts.levels[message.level]}: `),
                 url
-                    ? make(document, "a", { class: "catmaid-notify__title", ...link }, title)
-                    : make(document, "span", { class: "catmaid-notify__title" }, title),
-                message.text ? make(document, "p", { class: "catmaid-notify__text" }, message.text) : null,
+                    ? make(document, "a", { class: "catmaid-notify__title", dir: "auto", ...link }, title)
+                    : make(document, "span", { class: "catmaid-notify__title", dir: "auto" }, title),
+                message.text ? make(document, "p", { class: "catmaid-notify__text", dir: "auto" }, message.text) : null,
                 Number.isNaN(time.valueOf())
                     ? null
                     : make(document, "time", { "class": "catmaid-notify__time", "datetime": message.time, "title": time.toLocaleString() }, this.#ago(time)),
@@ -259,11 +259,11 @@ class Inbox {
                 document,
                 "div",
                 { class: "catmaid-notify__row" },
-                make(document, "span", { class: "catmaid-notify__title" }, task.title),
+                make(document, "span", { class: "catmaid-notify__title", dir: "auto" }, task.title),
                 make(document, "span", { class: "catmaid-notify__percent" }),
             ),
             make(document, "progress", { class: "catmaid-notify__progress", "aria-label": task.title }),
-            make(document, "p", { class: "catmaid-notify__text" }),
+            make(document, "p", { class: "catmaid-notify__text", dir: "auto" }),
         );
     }
 

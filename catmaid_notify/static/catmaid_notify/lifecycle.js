@@ -96,9 +96,9 @@ export class Lifecycle {
         }
     }
 
-    /** Somebody looks at the page again. A live one needs nothing. */
+    /** Somebody looks at the page again. One that is live, or just connecting, needs nothing. */
     shown() {
-        if (this.state !== "live") {
+        if (this.state === "waiting" || this.state === "polling") {
             this.wake();
         }
     }

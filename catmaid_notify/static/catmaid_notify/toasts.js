@@ -89,9 +89,9 @@ export class Toasts {
             { class: "catmaid-notify__body" },
             make(document, "span", { class: "catmaid-notify__hidden" }, `${this.#texts.levels[message.level]}: `),
             url
-                ? make(document, "a", { class: "catmaid-notify__title", ...link }, title)
-                : make(document, "span", { class: "catmaid-notify__title" }, title),
-            message.text ? make(document, "p", { class: "catmaid-notify__text" }, message.text) : null,
+                ? make(document, "a", { class: "catmaid-notify__title", dir: "auto", ...link }, title)
+                : make(document, "span", { class: "catmaid-notify__title", dir: "auto" }, title),
+            message.text ? make(document, "p", { class: "catmaid-notify__text", dir: "auto" }, message.text) : null,
         );
     }
 
