@@ -8,11 +8,11 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 # Both are folders of this checkout. The first has what we recommend; the second is that of the classic CATMAID guide.
 VENV := .venv
 CLASSIC := .venv-classic
-PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
 PYTEST := $(VENV)/bin/python -m pytest
 MAKE_PARTS := $(MAKE) --no-print-directory --keep-going
 # Node 20 or newer runs the tests of the browser client; Playwright brings one along.
-NODE ?= $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2> /dev/null && echo node || \
+NODE ?= $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2> /dev/null && echo node || \
 	echo $(VENV)/lib/python3*/site-packages/playwright/driver/node)
 
 .PHONY: help
@@ -55,7 +55,7 @@ format: venv ## Format and mend the Python files
 
 .PHONY: js
 js: venv ## Tests of the browser client, by Node
-	$(NODE) --test $$(find tests/js -name '*.test.js' | sort)
+	$(NODE) --test --test-reporter=spec $(or $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js)),$(error There are no tests in tests/js))
 
 .PHONY: unit
 unit: venv ## Python tests in one process, on SQLite

@@ -110,9 +110,11 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Chromium]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With -m classic, leave alone what has no such test: it may import what that environment lacks."""
-    if config.option.markexpr != "classic" or not collection_path.name.startswith("test_"):
+    if config.option.markexpr != "classic":
         return None
-    return True if not CLASSIC.search(collection_path.read_text()) else None
+    modules = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
+    # What isn't ignored here is left to pytest's other reasons for ignoring it.
+    return None if any(CLASSIC.search(module.read_text()) for module in modules) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
