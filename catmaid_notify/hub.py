@@ -63,6 +63,7 @@ class Hub:
     def __init__(self) -> None:
         self._layer: Any = None
         self._channel = ""
+        self._channel_lock = asyncio.Lock()
         self._rooms: dict[str, _Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._reconcile_now = asyncio.Event()
@@ -151,15 +152,20 @@ class Hub:
             return
         try:
             async with asyncio.timeout(conf.CONNECT_SECONDS):
-                if not self._channel:
-                    self._channel = await self._layer.new_channel()
-                await self._layer.group_add(group, self._channel)
+                await self._layer.group_add(group, await self._own_channel())
         except BrokerUnavailable:
             raise
         except Exception as error:
             raise BrokerUnavailable(
                 f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
             ) from error
+
+    async def _own_channel(self) -> str:
+        """Return the hub's channel, made by whoever needs it first; layers may take their time to make one."""
+        async with self._channel_lock:
+            if not self._channel:
+                self._channel = await self._layer.new_channel()
+            return self._channel
 
     def _leave_layer(self, group: str, room: _Room) -> None:
         if room.sockets or self._rooms.get(group) is not room:
@@ -205,11 +211,9 @@ class Hub:
             await asyncio.Event().wait()
         while True:
             try:
-                if not self._channel:
-                    self._channel = await self._layer.new_channel()
+                channel = await self._own_channel()
                 while True:
-                    message = await self._layer.receive(self._channel)
-                    self._take(message)
+                    self._take(await self._layer.receive(channel))
             except Exception as error:  # noqa: BLE001 - whatever the driver raises, everybody's messages go on
                 logger.warning("Receiving failed, trying again: reason=%s: %s", type(error).__name__, error)
                 await asyncio.sleep(RETRY_SECONDS)
