@@ -12,11 +12,15 @@ def main() -> None:
     # Python puts this file's folder first, where celery.py would hide the package of that name: the root instead.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     import demo.celery  # noqa: F401  the application by which commands send tasks
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:  # an environment variable; its text says all, and a traceback nothing
+        sys.exit(f"Error: {error}")
 
 
 if __name__ == "__main__":

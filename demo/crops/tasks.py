@@ -16,7 +16,7 @@ from django.urls import reverse
 from catmaid_notify.exceptions import UserTaskError
 from catmaid_notify.tasks import USER_HEADER, UserTask, failure_text
 from demo.conf import conf
-from demo.cropping import Region, RegionError, write_crop
+from demo.cropping import Region, RegionError, remove_leftovers, write_crop
 from demo.cropping.interrupt import sigterm_raises
 from demo.cropping.region import megabytes
 from demo.crops.models import UNFINISHED, Crop, State
@@ -97,7 +97,7 @@ def fail_from_outside(crop_id: str, text: str) -> None:
 @task_revoked.connect(weak=False)
 def _cancelled(request: Any, **_kwargs: Any) -> None:
     """Tell the user when who runs the site has revoked the task."""
-    if request.task_name == crop.name:
+    if request.task == crop.name:
         fail_from_outside(request.id, "It was cancelled by who runs this server.")
 
 
@@ -107,6 +107,7 @@ def _dropped(crop_id: str) -> None:
 
 def _cut(row: Crop, progress: Callable[..., Any]) -> None:
     """Write the file and note how that ended."""
+    remove_leftovers(conf.CROPS)  # of worker processes that were killed, perhaps while they wrote this very crop
     try:
         with sigterm_raises():
             file_bytes = _write(row, progress)

@@ -294,7 +294,7 @@ def test_download__the_file(signed_in: Client, ann: User) -> None:
     row = finished(ann)
     response = signed_in.get(f"/crops/{row.pk}/download")
     assert response.status_code == 200
-    assert b"".join(response.streaming_content) == b"II*\0 pixels"
+    assert response.getvalue() == b"II*\0 pixels"
     assert response["Content-Type"] == "image/tiff"
     assert response["Content-Length"] == "11"
     assert response["Content-Disposition"] == 'attachment; filename="tissue_x3-20_y0-23_z1-5_zoom0.tif"'
