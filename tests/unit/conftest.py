@@ -12,7 +12,6 @@ from channels.layers import channel_layers
 from django.db import connections
 
 from catmaid_notify import publish
-from catmaid_notify.consumers import HealthConsumer
 from catmaid_notify.hub import Hub, get_hub
 from tests.unit.drivers import Page, Pushes, SpyLayer
 
@@ -29,7 +28,6 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What modules remember for a process belongs to one test."""
     monkeypatch.setattr(publish, "_local_hub", None)
     monkeypatch.setattr(publish, "_said", -60.0)
-    monkeypatch.setattr(HealthConsumer, "_cached", None)
     publish._transports.clear()
     channel_layers.backends = {}
     yield

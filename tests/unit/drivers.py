@@ -21,6 +21,13 @@ HOST = b"testserver"
 ORIGIN = b"http://testserver"
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something holds that nothing announces."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+
+
 class Page:
     """The other end of one `UpdatesConsumer`: what a browser and an ASGI server do, without both."""
 

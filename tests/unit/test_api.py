@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +42,14 @@ IS_POSTGRESQL = connection.vendor == "postgresql"
 
 class Undone(Exception):
     """Rolls a transaction back."""
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """A transaction, or a savepoint within one, that an exception rolls back."""
+    with suppress(Undone), transaction.atomic():
+        yield
+        raise Undone
 
 
 def group_of(user: User) -> str:
@@ -226,9 +235,8 @@ def test_notify_user__in_a_transaction_pushes_after_commit(user: User, pushes: P
 
 @commits
 def test_notify_user__rollback_stores_and_pushes_nothing(user: User, pushes: Pushes) -> None:
-    with pytest.raises(Undone), transaction.atomic():
+    with undone():
         api.notify_user(user, "a")
-        raise Undone
     assert not pushes
     assert not titles(user)
 
@@ -246,9 +254,8 @@ def test_notify_user__set_rollback_stores_and_pushes_nothing(user: User, pushes:
 def test_notify_user__savepoint_rollback_takes_only_its_own(user: User, pushes: Pushes) -> None:
     with transaction.atomic():
         before = api.notify_user(user, "before")
-        with pytest.raises(Undone), transaction.atomic():
+        with undone():
             api.notify_user(user, "undone")
-            raise Undone
         after = api.notify_user(user, "after")
     assert pushes.ids == [before.pk, after.pk]
     assert titles(user) == ["before", "after"]
@@ -276,10 +283,8 @@ def test_notify_user__nested_atomic_waits_for_the_outermost(user: User, pushes: 
 
 @commits
 def test_notify_user__nested_atomic_undone_from_outside(user: User, pushes: Pushes) -> None:
-    with pytest.raises(Undone), transaction.atomic():
-        with transaction.atomic():
-            api.notify_user(user, "a")
-        raise Undone
+    with undone(), transaction.atomic():
+        api.notify_user(user, "a")
     assert not pushes
     assert not titles(user)
 
@@ -293,7 +298,7 @@ def test_notify_user__atomic_requests(user: User, pushes: Pushes, monkeypatch: p
         assert not pushes
         raise Undone
 
-    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", value=True)
     with pytest.raises(Undone):
         BaseHandler().make_view_atomic(view)(HttpRequest())
     assert not pushes
@@ -355,9 +360,8 @@ def test_notify_user__key_in_a_transaction_leaves_it_usable(user: User, pushes: 
 
 @commits
 def test_notify_user__key_of_a_rolled_back_message_is_free(user: User, pushes: Pushes) -> None:
-    with pytest.raises(Undone), transaction.atomic():
+    with undone():
         api.notify_user(user, "first", key="k")
-        raise Undone
     api.notify_user(user, "second", key="k")
     assert titles(user) == ["second"]
     assert len(pushes) == 1
@@ -506,10 +510,9 @@ def test_notify_users__bad_content_costs_no_statement(users: list[User]) -> None
 
 @commits
 def test_notify_users__rollback_stores_and_pushes_nothing(users: list[User], pushes: Pushes) -> None:
-    with pytest.raises(Undone), transaction.atomic():
+    with undone():
         api.notify_users(users, "a")
         assert not pushes
-        raise Undone
     assert not pushes
     assert not Message.objects.exists()
 
@@ -621,9 +624,8 @@ def test_mark_read__nothing_changed_is_not_told(user: User, pushes: Pushes) -> N
 def test_mark_read__rollback_is_not_told(user: User, pushes: Pushes) -> None:
     stored = api.notify_user(user, "1")
     pushes.clear()
-    with pytest.raises(Undone), transaction.atomic():
+    with undone():
         api.mark_read(user, [stored.pk])
-        raise Undone
     assert not pushes
     assert Message.objects.unread().exists()
 
@@ -672,9 +674,8 @@ def test_msg_user__waits_for_the_commit(user: User, pushes: Pushes) -> None:
 
 @commits
 def test_msg_user__rollback_sends_nothing(user: User, pushes: Pushes) -> None:
-    with pytest.raises(Undone), transaction.atomic():
+    with undone():
         api.msg_user(user, "crop-done")
-        raise Undone
     assert not pushes
 
 

@@ -21,7 +21,7 @@ from catmaid_notify.consumers import HealthConsumer
 from catmaid_notify.hub import Hub, get_hub
 from catmaid_notify.models import Message
 from catmaid_notify.protocol import SUBPROTOCOL, Close
-from tests.unit.drivers import HOST, ORIGIN, Page, SpyLayer
+from tests.unit.drivers import HOST, ORIGIN, Page, SpyLayer, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,13 +47,6 @@ async def plain(page: Callable[..., Page], hub: Hub) -> Page:
     opened = await page(user=ANN, v1=False).open()
     await until(lambda: hub.count(GROUP) > 0)
     return opened
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until a condition holds."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 def event(name: str = "crop-done", payload: Any = None, **others: Any) -> dict[str, Any]:
@@ -676,7 +669,7 @@ async def test_health__database_is_away(monkeypatch: pytest.MonkeyPatch) -> None
     def away() -> None:
         raise OperationalError("password of the database")
 
-    monkeypatch.setattr(consumers, "_select_one", away)
+    monkeypatch.setattr(health, "_select_one", away)
     status, _headers, body = await health()
     assert status == 503
     assert json.loads(body)["database"] == "failing"
@@ -689,7 +682,7 @@ async def test_health__database_that_never_answers(monkeypatch: pytest.MonkeyPat
             await asyncio.Event().wait()
         return True
 
-    monkeypatch.setattr(HealthConsumer, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.01)
     monkeypatch.setattr(consumers, "database_sync_to_async", lambda *_args, **_options: never)
     assert (await health())[0] == 503
 

@@ -64,7 +64,8 @@ def test_user_group__string_is_never_the_group_of_an_integer(pk: str) -> None:
 
 
 def test_user_group__true_is_not_user_1() -> None:
-    assert user_group(True) != user_group(1)
+    truth: Any = True
+    assert user_group(truth) != user_group(1)
 
 
 @pytest.mark.parametrize(

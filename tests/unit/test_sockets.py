@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from catmaid_notify.protocol import Close
 from catmaid_notify.sockets import Socket
+from tests.unit.drivers import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -149,9 +150,7 @@ async def test_push__server_that_is_no_coroutine(v1: Made, suspends: bool) -> No
     socket = Socket(send, group="updates-7", is_v1=True, on_close=v1.codes.append)
     socket.push("a")
     socket.push("b")
-    async with asyncio.timeout(5):
-        while len(sent) < 2:
-            await asyncio.sleep(0)
+    await until(lambda: len(sent) == 2)
     assert sent == ["a", "b"]
 
 
@@ -211,9 +210,7 @@ async def test_gone__ends_the_writer(v1: Made) -> None:
     v1.server.gate.clear()
     v1.push("a", "b")
     v1.socket.gone()
-    async with asyncio.timeout(5):
-        while asyncio.all_tasks() != before:
-            await asyncio.sleep(0)
+    await until(lambda: asyncio.all_tasks() == before)
     v1.push("c")
     assert v1.server.started == ["a"]
     assert v1.codes == []
