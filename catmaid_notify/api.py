@@ -8,7 +8,9 @@ nothing else; no broker makes them wait.
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -122,11 +124,15 @@ def mark_read(user: Any, ids: Iterable[int] | None = None) -> list[int]:
     """Mark messages of this user (``None``: all) as read, tell the user's other pages, return the ids that changed."""
     pk = user_pk(user)
     using = router.db_for_write(Message)
+    # Ids that no database has would be errors there.
+    possible = None if ids is None else [pk for pk in ids if 0 < pk < 2**63]
     with transaction.atomic(using=using):
-        found = Message.objects.using(using).for_user(pk).mark_read(ids)
-    if found:
-        payload: dict[str, Any] = {"all": True} if ids is None else {"ids": found}
-        _push_event(pk, protocol.Event.MESSAGE_READ, payload, using=using, plain=False)
+        found = Message.objects.using(using).for_user(pk).mark_read(possible)
+    for batch in _batches(iter(found), BATCH):
+        payload: dict[str, Any] = {"all": True} if ids is None else {"ids": batch}
+        _push_event(pk, protocol.frame(protocol.Event.MESSAGE_READ, payload), using=using, plain=False)
+        if ids is None:
+            break
     return found
 
 
@@ -137,7 +143,8 @@ def msg_user(user: Any, event: str, payload: Any = None) -> None:
         InvalidEvent: the name is not valid or reserved, the payload is not JSON or too large.
         UnknownUser: ``user`` is no user and no primary key.
     """
-    _push_event(user_pk(user), protocol.check_event_name(event), payload, using=router.db_for_write(Message))
+    frame = _checked_frame(protocol.check_event_name(event), payload)
+    _push_event(user_pk(user), frame, using=router.db_for_write(Message), plain=True)
 
 
 def check_message(title: str, *, text: str = "", action: str = "", level: str = Level.INFO) -> None:
@@ -147,7 +154,7 @@ def check_message(title: str, *, text: str = "", action: str = "", level: str = 
 
 def push_progress(progress: TaskProgress, state: str) -> None:
     """Send how far a task is, at once: who waits for a transaction to end wants to see the bar move meanwhile."""
-    frame = _checked_frame(protocol.Event.TASK_PROGRESS, progress.as_dict(state))
+    frame = protocol.frame(protocol.Event.TASK_PROGRESS, progress.as_dict(state))
     publish.push(protocol.user_group(progress.user_id), {"type": protocol.LAYER_TYPE, "v1": frame})
 
 
@@ -167,26 +174,47 @@ def _users(using: str) -> models.QuerySet[Any]:
 
 def user_pk(user: Any) -> Any:
     """Return the primary key of an instance, or a primary key in the type that the model has; else `UnknownUser`."""
+    pk = _converted_pk(user)
+    if not _is_possible(pk):
+        raise UnknownUser(f"There is no user with primary key {_shown(pk)}.")
+    return pk
+
+
+def _is_possible(pk: Any) -> bool:
+    """Return whether the column can hold such a key; databases raise where it can't."""
+    try:
+        get_user_model()._meta.pk.run_validators(pk)
+    except ValidationError:
+        return False
+    return True
+
+
+def _converted_pk(user: Any) -> Any:
     model = get_user_model()
     if isinstance(user, models.Model):
         if not isinstance(user, model) or user.pk is None:
             raise UnknownUser(f"{user!r} is not a saved {model.__name__}.")
         return user.pk
-    if user is None or isinstance(user, bool):
-        raise UnknownUser(f"{user!r} is neither a {model.__name__} nor a primary key of one.")
     try:
+        # What databases and Python would take for a number all the same is refused: 1.5, b"1" and True are not user 1.
+        if user is None or isinstance(user, bool | float | complex | Decimal | bytes | bytearray):
+            raise TypeError
         return model._meta.pk.to_python(user)
     except (ValidationError, TypeError, ValueError, OverflowError):
-        raise UnknownUser(f"{user!r} is neither a {model.__name__} nor a primary key of one.") from None
+        raise UnknownUser(f"{_shown(user)} is neither a {model.__name__} nor a primary key of one.") from None
 
 
 def _pks_of(users: Iterable[Any]) -> Iterator[Any]:
+    if isinstance(users, str | bytes | bytearray):
+        raise UnknownUser(f"users must be several users, not {_shown(users)}; put one user into a list.")
     if isinstance(users, models.QuerySet) and issubclass(users.model, get_user_model()):
         users = users.values_list("pk", flat=True).iterator(chunk_size=BATCH)
     seen = set()
     for user in users:
-        pk = user_pk(user)
-        if pk not in seen:
+        pk = _converted_pk(user)
+        if not _is_possible(pk):
+            logger.warning("No message for a user that can't exist: pk=%s", _shown(pk))
+        elif pk not in seen:
             seen.add(pk)
             yield pk
 
@@ -204,7 +232,15 @@ def require_user(pk: Any, using: str | None = None) -> None:
     except OverflowError:  # SQLite has no integers of that size
         known = False
     if not known:
-        raise UnknownUser(f"There is no user with primary key {pk!r}; was the account deleted?")
+        raise UnknownUser(f"There is no user with primary key {_shown(pk)}; was the account deleted?")
+
+
+def _shown(value: object) -> str:
+    """Return a short ``repr`` of anything; that of a huge integer raises."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return f"a {type(value).__name__}"
 
 
 def _message(pk: Any, content: Content, key: str | None = None) -> Message:
@@ -232,7 +268,19 @@ def _store(pk: Any, content: Content, key: str | None, using: str) -> tuple[Mess
 
 def _push_messages(messages: list[Message], using: str) -> None:
     """Push stored messages once their transaction has committed."""
-    transaction.on_commit(partial(_push_now, messages), using=using, robust=True)
+    push = _push_stored if transaction.get_connection(using).in_atomic_block else _push_now
+    transaction.on_commit(partial(push, messages), using=using, robust=True)
+
+
+def _push_stored(messages: list[Message]) -> None:
+    """Push those that are there after the commit.
+
+    Django forgets the callbacks of an atomic block that is rolled back, but not those of savepoints made by hand.
+    """
+    using = messages[0]._state.db
+    pks = [message.pk for message in messages]
+    stored = set(Message.objects.using(using).filter(pk__in=pks).values_list("pk", flat=True))
+    _push_now([message for message in messages if message.pk in stored])
 
 
 def _push_now(messages: list[Message]) -> None:
@@ -251,7 +299,6 @@ def _checked_frame(event: str, payload: Any) -> str:
     return frame
 
 
-def _push_event(pk: Any, event: str, payload: Any, *, using: str, plain: bool = True) -> None:
-    frame = _checked_frame(event, payload)
+def _push_event(pk: Any, frame: str, *, using: str, plain: bool) -> None:
     message: protocol.LayerMessage = {"type": protocol.LAYER_TYPE, ("data" if plain else "v1"): frame}  # type: ignore[misc]
     transaction.on_commit(partial(publish.push, protocol.user_group(pk), message), using=using, robust=True)

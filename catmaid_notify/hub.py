@@ -20,8 +20,8 @@ from django.conf import settings
 from catmaid_notify import publish, reconcile
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable
-from catmaid_notify.protocol import Close
-from catmaid_notify.sockets import Socket
+from catmaid_notify.protocol import LAYER_TYPE, Close
+from catmaid_notify.sockets import Socket, size_of
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -66,6 +66,7 @@ class Hub:
         self._channel_lock = asyncio.Lock()
         self._rooms: dict[str, _Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._duties: list[asyncio.Task[None]] = []
         self._reconcile_now = asyncio.Event()
         self._due: deque[tuple[float, Socket]] = deque()
         self._alive: set[Socket] = set()
@@ -76,9 +77,9 @@ class Hub:
         configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
         self._layer = channel_layers[conf.CHANNEL_LAYER] if configured else None
         publish.set_local_hub(asyncio.get_running_loop(), self.deliver)
-        self._spawn(self._receive_forever())
-        self._spawn(self._reconcile_forever())
-        self._spawn(self._ping_forever())
+        self._duties = [
+            self._spawn(duty) for duty in (self._receive_forever(), self._reconcile_forever(), self._ping_forever())
+        ]
         if hasattr(self._layer, "on_connected"):
             self._layer.on_connected(self._reconcile_now.set)
 
@@ -90,7 +91,7 @@ class Hub:
     @property
     def is_well(self) -> bool:
         """Whether all tasks of the hub run."""
-        return len(self._tasks) >= 3
+        return bool(self._duties) and not any(duty.done() for duty in self._duties)
 
     async def check_layer(self, seconds: float) -> bool:
         """Return whether the channel layer answers within so many seconds."""
@@ -200,10 +201,13 @@ class Hub:
                 return  # reconciling was faster than the broker, or the broker delivered twice
             room.pushed[message_id] = time.monotonic()
         # Copied: a socket that is closed meanwhile leaves the set.
+        plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
         for socket in tuple(room.sockets):
-            text = v1_text if socket.is_v1 else plain_text
-            if text is not None:
-                socket.push(text)
+            if socket.is_v1:
+                if v1_text is not None:
+                    socket.push(v1_text, v1_size)
+            elif plain_text is not None:
+                socket.push(plain_text, plain_size)
 
     async def _receive_forever(self) -> None:
         if self._layer is None:
@@ -219,7 +223,7 @@ class Hub:
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _take(self, message: Any) -> None:
-        if not isinstance(message, dict):
+        if not isinstance(message, dict) or message.get("type") != LAYER_TYPE:
             return
         group = getattr(message, "group", "") or message.get("group")
         if isinstance(group, str):
@@ -275,17 +279,19 @@ class Hub:
                 if socket in self._alive:
                     socket.ping()
                     self._due.append((now + conf.PING_SECONDS, socket))
-                    pinged.append((now + conf.PONG_SECONDS, socket))
+                    # Not from `now`, which may be earlier than what the socket compares with.
+                    pinged.append((time.monotonic() + conf.PONG_SECONDS, socket))
             while pinged and pinged[0][0] <= now:
                 _, socket = pinged.popleft()
                 if socket in self._alive and socket.is_overdue:
                     socket.close(Close.SILENT)
             await asyncio.sleep(min(1.0, conf.PING_SECONDS / 4, conf.PONG_SECONDS / 4))
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

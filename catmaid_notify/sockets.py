@@ -30,6 +30,7 @@ class Socket:
         "_on_close",
         "_pinged",
         "_queue",
+        "_queued",
         "_send",
         "_unacked",
         "_writer",
@@ -43,22 +44,28 @@ class Socket:
         self._queue: deque[str] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._unacked = 0
+        self._queued = 0
         self._closing = False
         self._nonce = ""
         self._pinged = time.monotonic()
         self.group = group
         self.is_v1 = is_v1
 
-    def push(self, text: str) -> None:
-        """Send a frame, or queue it behind those that wait. Never raises, never waits."""
+    def push(self, text: str, size: int | None = None) -> None:
+        """Send a frame, or queue it behind those that wait. Never raises, never waits.
+
+        ``size`` is the length of ``text`` in UTF-8 where the caller knows it.
+        """
         if self._closing:
             return
-        self._unacked += len(text)
-        if self._unacked > conf.UNACKED_BYTES_MAX:
+        size = size_of(text) if size is None else size
+        self._unacked += size
+        if self._unacked > conf.UNACKED_BYTES_MAX or self._queued > conf.UNACKED_BYTES_MAX:
             self.close(Close.SILENT)
             return
         if self._writer is not None:
             self._queue.append(text)
+            self._queued += size
             return
         rest = _step(self._send({"type": "websocket.send", "text": text}))
         if rest is not None:
@@ -86,7 +93,12 @@ class Socket:
     @property
     def is_overdue(self) -> bool:
         """Whether the last ping has waited for its answer too long."""
-        return bool(self._nonce) and time.monotonic() - self._pinged > conf.PONG_SECONDS
+        return bool(self._nonce) and time.monotonic() - self._pinged >= conf.PONG_SECONDS
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._closing
 
     def close(self, code: int) -> None:
         """Close with one of `Close`; what waits is not sent any more."""
@@ -106,12 +118,19 @@ class Socket:
         try:
             await rest
             while self._queue:
-                await self._send({"type": "websocket.send", "text": self._queue.popleft()})
-        except (OSError, RuntimeError):
-            # The client went while we wrote; its consumer hears of that by itself.
+                text = self._queue.popleft()
+                self._queued -= size_of(text)
+                await self._send({"type": "websocket.send", "text": text})
+        except Exception:  # noqa: BLE001 - servers raise what they like when the client went while we wrote
+            self._writer = None
             self.gone()
         finally:
             self._writer = None
+
+
+def size_of(text: str) -> int:
+    """Return the length of ``text`` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _step(awaitable: Awaitable[None]) -> Awaitable[None] | None:
@@ -125,7 +144,7 @@ def _step(awaitable: Awaitable[None]) -> Awaitable[None] | None:
         yielded = awaitable.send(None)
     except StopIteration:
         return None
-    except (OSError, RuntimeError):
+    except Exception:  # noqa: BLE001 - Daphne and uvicorn raise different ones; others must get their frames
         return None
     return _resume(awaitable, yielded)
 

@@ -151,7 +151,7 @@ def unread(request: HttpRequest) -> HttpResponse:
 def messages(request: HttpRequest) -> HttpResponse:
     """One page of the whole inbox, newest first; ``?before=<id>`` gives the page behind that message."""
     before = _integer(request.GET.get("before"), ID_MAX)
-    limit = _integer(request.GET.get("limit") or str(conf.PAGE_SIZE), PAGE_SIZE_MAX)
+    limit = _integer(request.GET.get("limit") or str(min(conf.PAGE_SIZE, PAGE_SIZE_MAX)), PAGE_SIZE_MAX)
     if limit is None or (before is None and request.GET.get("before")):
         return _error(400, _("before must be the id of a message, and limit a number from 1 to %d.") % PAGE_SIZE_MAX)
     found = Message.objects.for_user(request.user.pk).order_by("-id")

@@ -1,7 +1,21 @@
-"""Channel layers. ``catmaid_notify.layers.RabbitmqChannelLayer`` is the one to name in ``CHANNEL_LAYERS``."""
+"""Channel layers. ``catmaid_notify.layers.RabbitmqChannelLayer`` is the one to name in ``CHANNEL_LAYERS``.
+
+It is imported when asked for: a site with another layer, or with none, needs no aio-pika.
+"""
 
 from __future__ import annotations
 
-from catmaid_notify.layers.layer import RabbitmqChannelLayer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catmaid_notify.layers.layer import RabbitmqChannelLayer
 
 __all__ = ["RabbitmqChannelLayer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RabbitmqChannelLayer":
+        from catmaid_notify.layers.layer import RabbitmqChannelLayer
+
+        return RabbitmqChannelLayer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
