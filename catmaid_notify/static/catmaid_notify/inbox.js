@@ -231,7 +231,12 @@ class Inbox {
                 message.text ? make(document, "p", { class: "catmaid-notify__text", dir: "auto" }, message.text) : null,
                 Number.isNaN(time.valueOf())
                     ? null
-                    : make(document, "time", { "class": "catmaid-notify__time", "datetime": message.time, "title": time.toLocaleString() }, this.#ago(time)),
+                    : make(
+                          document,
+                          "time",
+                          { class: "catmaid-notify__time", datetime: message.time, title: time.toLocaleString() },
+                          this.#ago(time),
+                      ),
             ),
             read,
         );

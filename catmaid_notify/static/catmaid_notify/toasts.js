@@ -132,7 +132,12 @@ export class Toasts {
         const close = make(
             document,
             "button",
-            { "type": "button", "class": "catmaid-notify__button", "aria-label": this.#texts.close, "click": () => this.#close(entry) },
+            {
+                "type": "button",
+                "class": "catmaid-notify__button",
+                "aria-label": this.#texts.close,
+                "click": () => this.#close(entry),
+            },
             icon(document, "close"),
         );
         entry.element = make(
