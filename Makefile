@@ -73,6 +73,10 @@ real: venv ## Tests with real servers, workers and Chromium
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest -q -m classic
 
+.PHONY: picture
+picture: venv ## Make the picture of README.md anew
+	$(VENV)/bin/python scripts/picture.py
+
 .PHONY: clean
 clean: ## Remove the virtual environments, caches and all that the demo has written
 	rm -rf $(VENV) $(CLASSIC) build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis

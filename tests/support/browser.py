@@ -1,6 +1,7 @@
 """Pages in headless Chromium, signed in as a user of a `Site`.
 
-Playwright's own calls wait for what they need; for anything else there is ``page.wait_for_function(expression)``.
+Playwright's own calls wait for what they need; for anything else there is ``page.wait_for_function("() => …")`` (a
+function, since pages with a content security policy evaluate no strings).
 """
 
 from __future__ import annotations
