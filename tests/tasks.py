@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+from asgiref.sync import async_to_sync
 from celery import shared_task
+from channels.layers import get_channel_layer
 
 from catmaid_notify.exceptions import UserTaskError
 from catmaid_notify.tasks import UserTask
@@ -20,3 +24,11 @@ def count(self: UserTask, total: int) -> int:
 def fail(self: UserTask, text: str, *, for_people: bool = True) -> None:
     """Fail, with a text that the user may read or one that is nobody's business."""
     raise UserTaskError(text) if for_people else RuntimeError(text)
+
+
+@shared_task
+def send_through_layer(group: str, count: int) -> int:
+    """Send messages by the channel layer itself, as code does that knows nothing of this app; returns the process."""
+    for number in range(count):
+        async_to_sync(get_channel_layer().group_send)(group, {"type": "a", "n": number, "pid": os.getpid()})
+    return os.getpid()

@@ -1,0 +1,100 @@
+"""Processes with channels_rabbitmq and processes with ours share a vhost: a site moves without a break.
+
+In the environment of requirements-async.txt, the only one that can hold both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from catmaid_notify.layers import RabbitmqChannelLayer
+from tests.support.rabbitmq import Vhost
+
+pytestmark = pytest.mark.real
+SECONDS = 15
+
+
+@pytest.fixture
+async def ours(vhost: Vhost) -> AsyncIterator[Any]:
+    layer = RabbitmqChannelLayer(host=vhost.url)
+    yield layer
+    await layer.close()
+
+
+@pytest.fixture
+async def theirs(vhost: Vhost) -> AsyncIterator[Any]:
+    from channels_rabbitmq.core import RabbitmqChannelLayer as TheirLayer
+
+    layer = TheirLayer(host=vhost.url)
+    yield layer
+    await layer.close()
+
+
+@pytest.fixture(params=["ours to theirs", "theirs to ours"])
+def pair(request: pytest.FixtureRequest, ours: Any, theirs: Any) -> tuple[Any, Any]:
+    """(sender, receiver)"""
+    return (ours, theirs) if request.param == "ours to theirs" else (theirs, ours)
+
+
+MESSAGE = {"type": "a.b", "text": "ü", "bytes": b"\x00", "list": [1, {"n": None}]}
+
+
+@pytest.mark.classic
+@pytest.mark.channels_rabbitmq
+async def test_group__reaches_the_other_kind(pair: tuple[Any, Any]) -> None:
+    sender, receiver = pair
+    channel = await receiver.new_channel()
+    await receiver.group_add("people", channel)
+    await sender.group_send("people", MESSAGE)
+    async with asyncio.timeout(SECONDS):
+        assert await receiver.receive(channel) == MESSAGE
+
+
+@pytest.mark.classic
+@pytest.mark.channels_rabbitmq
+async def test_specific_channel__reaches_the_other_kind(pair: tuple[Any, Any]) -> None:
+    sender, receiver = pair
+    channel = await receiver.new_channel()
+    await receiver.group_add("people", channel)  # theirs is not connected before
+    await sender.send(channel, MESSAGE)
+    async with asyncio.timeout(SECONDS):
+        assert await receiver.receive(channel) == MESSAGE
+
+
+@pytest.mark.classic
+async def test_by_hand__kombu_publishes_into_groups(vhost: Vhost, ours: Any) -> None:
+    import kombu
+    import msgpack
+
+    channel = await ours.new_channel()
+    await ours.group_add("updates-1", channel)
+
+    def publish() -> None:
+        with kombu.Connection(vhost.url) as connection, connection.Producer() as producer:
+            body = msgpack.packb({"__asgi_group__": "updates-1", "type": "user.message", "data": "{}"})
+            exchange = kombu.Exchange("groups", type="direct", durable=False)
+            producer.publish(body, exchange=exchange, routing_key="updates-1", content_encoding="binary", retry=False)
+
+    await asyncio.to_thread(publish)
+    async with asyncio.timeout(SECONDS):
+        message = await ours.receive(channel)
+    assert message == {"type": "user.message", "data": "{}"}
+    assert message.group == "updates-1"
+
+
+@pytest.mark.classic
+@pytest.mark.parametrize("key", ["local_capacity", "remote_capacity", "expiry", "local_expiry", "group_expiry"])
+async def test_config__their_keys_are_taken(vhost: Vhost, key: str) -> None:
+    layer = RabbitmqChannelLayer(**{"host": vhost.url, "groups_exchange": "elsewhere", key: 30})
+    try:
+        channel = await layer.new_channel()
+        await layer.group_add("people", channel)
+        await layer.group_send("people", {"type": "a"})
+        async with asyncio.timeout(SECONDS):
+            assert await layer.receive(channel) == {"type": "a"}
+    finally:
+        await layer.close()

@@ -1,0 +1,170 @@
+"""The browser client as the server knows it: the template tag, the modules' own URL, and the wire's constants."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.template import Context, Template
+from django.test import RequestFactory
+from django.urls import clear_script_prefix, set_script_prefix
+
+from catmaid_notify import modules
+from catmaid_notify.protocol import SUBPROTOCOL, Close, Event
+from catmaid_notify.templatetags import catmaid_notify as tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.test import Client
+    from pytest_django.fixtures import SettingsWrapper
+
+
+@pytest.fixture
+def script_prefix() -> Iterator[str]:
+    set_script_prefix("/catmaid/")
+    yield "/catmaid/"
+    clear_script_prefix()
+
+
+def render(source: str = "{% catmaid_notify %}", *, user: Any = None, **context: Any) -> str:
+    request = RequestFactory().get("/")
+    request.user = User(pk=7) if user is None else user
+    if "csp_nonce" in context:
+        request.csp_nonce = context.pop("csp_nonce")
+    return Template("{% load catmaid_notify %}" + source).render(Context({"request": request, **context}))
+
+
+def attributes(html: str) -> dict[str, str]:
+    script = re.search(r"<script ([^>]*)></script>", html)
+    assert script, html
+    return dict(re.findall(r'([\w-]+)="([^"]*)"', script[1]))
+
+
+def test_tag__what_the_client_needs(script_prefix: str) -> None:
+    found = attributes(render())
+    assert (
+        found.items()
+        >= {
+            "type": "module",
+            "data-user": "7",
+            "data-unread-url": f"{script_prefix}notify/unread",
+            "data-messages-url": f"{script_prefix}notify/messages",
+            "data-read-url": f"{script_prefix}notify/read",
+            "data-updates-path": f"{script_prefix}channels/updates/",
+            "data-poll-ms": "60000",
+            "data-csrf-cookie": "csrftoken",
+            "data-mount": "catmaid-notify",
+        }.items()
+    )
+    assert not {"data-csrf-token", "data-timings", "nonce"} & found.keys()
+
+
+def test_tag__core_only() -> None:
+    html = render("{% catmaid_notify ui=False %}")
+    assert "<link" not in html
+    assert "<div" not in html
+    assert "data-mount" not in attributes(html)
+
+
+def test_tag__nobody_is_signed_in() -> None:
+    assert render(user=AnonymousUser()).strip() == ""
+
+
+def test_tag__without_a_request() -> None:
+    assert Template("{% load catmaid_notify %}{% catmaid_notify %}").render(Context()).strip() == ""
+
+
+def test_tag__nonce() -> None:
+    html = render(csp_nonce="abc+/=")
+    assert html.count('nonce="abc+/="') == 2
+
+
+@pytest.mark.parametrize("name", ["CSRF_USE_SESSIONS", "CSRF_COOKIE_HTTPONLY"])
+def test_tag__csrf_cookie_that_scripts_cannot_read(settings: SettingsWrapper, name: str) -> None:
+    setattr(settings, name, True)
+    request = RequestFactory().get("/")
+    request.user = User(pk=7)
+    request.session = {}
+    html = Template("{% load catmaid_notify %}{% catmaid_notify %}").render(Context({"request": request}))
+    assert len(attributes(html)["data-csrf-token"]) == 64
+
+
+def test_tag__settings(settings: SettingsWrapper) -> None:
+    settings.CATMAID_NOTIFY_POLL_SECONDS = 0.5
+    settings.CATMAID_NOTIFY_UPDATES_PATH = "/elsewhere/"
+    settings.CSRF_COOKIE_NAME = "lab"
+    settings.USE_THOUSAND_SEPARATOR = True
+    found = attributes(render())
+    assert found["data-poll-ms"] == "500"
+    assert found["data-updates-path"] == "/elsewhere/"
+    assert found["data-csrf-cookie"] == "lab"
+
+
+def test_tag__timings_are_escaped() -> None:
+    html = render("{% catmaid_notify timings=timings %}", timings='{"pollMs": 5}')
+    assert 'data-timings="{&quot;pollMs&quot;: 5}"' in html
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("/static/catmaid_notify/auto.js", False),
+        ("/static/catmaid_notify/auto.0123456789ab.js", True),
+        ("https://cdn.example/static/catmaid_notify/auto.js", True),
+        ("//cdn.example/static/catmaid_notify/auto.js", True),
+    ],
+)
+def test_entry_url__where_relative_imports_work(monkeypatch: pytest.MonkeyPatch, url: str, own: bool) -> None:
+    monkeypatch.setattr(tag, "static", lambda _name: url)
+    assert tag.entry_url() == (f"/notify/client/{modules.version()}/auto.js" if own else url)
+
+
+def test_entry_url__storage_that_rewrites_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag, "static", lambda _name: "/static/catmaid_notify/auto.0123456789ab.js")
+    monkeypatch.setattr(staticfiles_storage, "support_js_module_import_aggregation", True, raising=False)
+    assert tag.entry_url().startswith("/static/")
+
+
+def test_module__is_served_for_ever_under_its_release(client: Client) -> None:
+    response = client.get(f"/notify/client/{modules.version()}/auto.js")
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/javascript; charset=utf-8"
+    assert "immutable" in response["Cache-Control"]
+    assert response.content == (modules.DIRECTORY / "auto.js").read_bytes()
+
+
+def test_module__of_another_release_is_not_kept(client: Client) -> None:
+    response = client.get("/notify/client/0123456789ab/auto.js")
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["missing.js", "..%2Fmodules.py", "catmaid_notify.css", "index.d.ts"])
+def test_module__only_modules(client: Client, name: str) -> None:
+    assert client.get(f"/notify/client/x/{name}").status_code == 404
+
+
+def test_protocol__is_the_same_on_both_sides() -> None:
+    script = f"import * as p from '{(modules.DIRECTORY / 'protocol.js').as_uri()}'; console.log(JSON.stringify(p))"
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert json.loads(done.stdout) == {
+        "SUBPROTOCOL": SUBPROTOCOL,
+        "EVENTS": {event.name: event.value for event in Event},
+        "CLOSE": {code.name: code.value for code in Close},
+    }
+
+
+def test_modules__load_each_other_by_relative_paths_only() -> None:
+    for path in modules.DIRECTORY.glob("*.js"):
+        for target in re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", path.read_text()):
+            assert re.fullmatch(r"\./\w+\.js", target), f"{path.name}: {target}"
+            assert Path(path.parent, target).is_file(), f"{path.name}: {target}"
