@@ -169,7 +169,7 @@ class SpyLayer:
 
     async def receive(self, channel: str) -> Any:
         received = await self._mailbox.get()
-        if isinstance(received, Exception):
+        if isinstance(received, BaseException):
             raise received
         return received
 

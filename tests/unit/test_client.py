@@ -121,7 +121,7 @@ def test_tag__timings_are_escaped() -> None:
         ("//cdn.example/static/catmaid_notify/auto.js", True),
     ],
 )
-def test_entry_url__where_relative_imports_work(monkeypatch: pytest.MonkeyPatch, url: str, own: bool) -> None:
+def test_entry_url__where_relative_imports_work(monkeypatch: pytest.MonkeyPatch, url: str, *, own: bool) -> None:
     monkeypatch.setattr(tag, "static", lambda _name: url)
     assert tag.entry_url() == (f"/notify/client/{modules.version()}/auto.js" if own else url)
 

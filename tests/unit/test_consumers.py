@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import catmaid_notify
 from catmaid_notify import auth, consumers
+from catmaid_notify import health as health_checks
 from catmaid_notify.consumers import HealthConsumer
 from catmaid_notify.hub import Hub, get_hub
 from catmaid_notify.models import Message
@@ -669,7 +670,7 @@ async def test_health__database_is_away(monkeypatch: pytest.MonkeyPatch) -> None
     def away() -> None:
         raise OperationalError("password of the database")
 
-    monkeypatch.setattr(health, "_select_one", away)
+    monkeypatch.setattr(health_checks, "_select_one", away)
     status, _headers, body = await health()
     assert status == 503
     assert json.loads(body)["database"] == "failing"
@@ -678,11 +679,11 @@ async def test_health__database_is_away(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_health__database_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never() -> bool:
-        async with asyncio.timeout(HealthConsumer.TIMEOUT_SECONDS):
+        async with asyncio.timeout(health_checks.TIMEOUT_SECONDS):
             await asyncio.Event().wait()
         return True
 
-    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(health_checks, "TIMEOUT_SECONDS", 0.01)
     monkeypatch.setattr(consumers, "database_sync_to_async", lambda *_args, **_options: never)
     assert (await health())[0] == 503
 

@@ -386,6 +386,19 @@ async def test_receive__layer_that_raises_is_asked_again(
     assert "lost" in log.text
 
 
+async def test_receive__layer_that_cancels_its_own_futures_is_asked_again(
+    layer: SpyLayer, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As AMQP clients do with what waits on a connection that is lost."""
+    monkeypatch.setattr(hub_module, "RETRY_SECONDS", 0.001)
+    listener = await joined(hub)
+    layer.arrive(asyncio.CancelledError())
+    layer.arrive(message("a"))
+    async with asyncio.timeout(1):
+        assert await listener.got(1) == ["a"]
+    assert hub.is_well
+
+
 async def test_receive__group_as_an_attribute(layer: SpyLayer, hub: Hub) -> None:
     """CATMAID's own publishing has no ``group`` in its message; our layer says it beside."""
 
