@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import weakref
 from collections import deque
@@ -18,6 +19,7 @@ from channels.layers import channel_layers
 from django.conf import settings
 
 from catmaid_notify import publish, reconcile
+from catmaid_notify.aio import being_cancelled
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.protocol import LAYER_TYPE, Close
@@ -44,7 +46,7 @@ def get_hub() -> Hub:
 class _Room:
     """The local sockets of one group."""
 
-    __slots__ = ("joined", "leave", "pk", "pushed", "since", "sockets")
+    __slots__ = ("joined", "leave", "pk", "pushed", "sockets")
 
     def __init__(self, pk: Any, joined: asyncio.Future[None]) -> None:
         self.pk = pk
@@ -53,7 +55,6 @@ class _Room:
         self.sockets: set[Socket] = set()
         self.pushed: dict[int, float] = {}
         """Ids of the stored messages that went to this group here, and when; what reconciling needs not push again."""
-        self.since = time.monotonic()
         self.leave: asyncio.TimerHandle | None = None
 
 
@@ -186,8 +187,12 @@ class Hub:
 
     # Messages
 
-    def deliver(self, group: str, message: dict[str, Any]) -> None:
-        """Send a message of the layer to the local sockets of its group."""
+    def deliver(self, group: str, message: dict[str, Any], *, age: float = 0) -> None:
+        """Send a message of the layer to the local sockets of its group.
+
+        What is ``age`` seconds old is not sent to plain sockets that came later: they have asked for what was there
+        and would show it twice, while clients of our own dialect drop what they know.
+        """
         room = self._rooms.get(group)
         if room is None:
             return
@@ -201,12 +206,13 @@ class Hub:
                 return  # reconciling was faster than the broker, or the broker delivered twice
             room.pushed[message_id] = time.monotonic()
         # Copied: a socket that is closed meanwhile leaves the set.
+        created = time.monotonic() - age if age else math.inf
         plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
         for socket in tuple(room.sockets):
             if socket.is_v1:
                 if v1_text is not None:
                     socket.push(v1_text, v1_size)
-            elif plain_text is not None:
+            elif plain_text is not None and created >= socket.opened:
                 socket.push(plain_text, plain_size)
 
     async def _receive_forever(self) -> None:
@@ -218,7 +224,9 @@ class Hub:
                 channel = await self._own_channel()
                 while True:
                     self._take(await self._layer.receive(channel))
-            except Exception as error:  # noqa: BLE001 - whatever the driver raises, everybody's messages go on
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
                 logger.warning("Receiving failed, trying again: reason=%s: %s", type(error).__name__, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -254,12 +262,7 @@ class Hub:
             if room is None or message.pk in room.pushed:
                 continue
             pushed += 1
-            frames = dict(message.as_layer_message())
-            if age > time.monotonic() - room.since:
-                # Older than the first socket here. Clients of our own dialect drop what they know already; plain
-                # ones would show it twice, and have asked for what was there when they came.
-                del frames["data"]
-            self.deliver(group, frames)
+            self.deliver(group, dict(message.as_layer_message()), age=age)
         if pushed:
             logger.info("Reconciled: pushed=%d", pushed)
         oldest = time.monotonic() - self.reconciler.memory_seconds

@@ -20,6 +20,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from catmaid_notify.aio import being_cancelled
 from catmaid_notify.conf import conf
 from catmaid_notify.layers import loop_thread
 from catmaid_notify.protocol import LayerMessage
@@ -142,10 +143,16 @@ class _LoopTransport:
             self._wake.clear()
             while self._queue:
                 deadline, group, message = self._queue.popleft()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    say_lost(TimeoutError(f"not sent within {conf.PUBLISH_SECONDS:g} s"))
+                    continue
                 try:
-                    async with asyncio.timeout(deadline - time.monotonic()):
+                    async with asyncio.timeout(left):
                         await self._layer.group_send(group, message)
-                except Exception as error:  # noqa: BLE001 - drivers raise what they like; the next push is tried
+                except (Exception, asyncio.CancelledError) as error:
+                    if being_cancelled():
+                        raise
                     say_lost(error)
 
 

@@ -36,6 +36,7 @@ class Socket:
         "_writer",
         "group",
         "is_v1",
+        "opened",
     )
 
     def __init__(self, send: Send, *, group: str, is_v1: bool, on_close: Callable[[int], None]) -> None:
@@ -48,6 +49,7 @@ class Socket:
         self._closing = False
         self._nonce = ""
         self._pinged = time.monotonic()
+        self.opened = time.monotonic()
         self.group = group
         self.is_v1 = is_v1
 

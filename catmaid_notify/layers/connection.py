@@ -14,6 +14,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from catmaid_notify.aio import being_cancelled
 from catmaid_notify.layers import quiet
 from catmaid_notify.layers.options import LayerOptions, Node
 
@@ -76,10 +77,9 @@ class Connection:
             try:
                 await self._serve(node)
             except asyncio.CancelledError as cancelled:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if being_cancelled():
                     raise
-                error = cancelled  # the drivers cancel what waits on a connection that they give up
+                error = cancelled
             except (*AMQP_ERRORS, UnsupportedBroker) as lost:
                 error = lost
             except Exception as unknown:  # whatever it is, the process must not stay deaf
@@ -168,3 +168,4 @@ async def _close(connection: AbstractConnection) -> None:
     with suppress(*AMQP_ERRORS):
         async with asyncio.timeout(2):
             await connection.close()
+            await asyncio.sleep(0)  # lets the transport go, which aiormq 6 doesn't wait for

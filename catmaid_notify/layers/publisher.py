@@ -156,7 +156,7 @@ class Publisher:
 
     async def _wait_for_channel(self, item: _Item) -> AbstractChannel | None:
         """Return an open channel, or ``None`` when the item's time is over first."""
-        while True:
+        while item.deadline > time.monotonic():
             if self._connection.is_up.is_set() and self._channel is not None and not self._channel.is_closed:
                 return self._channel
             try:
@@ -167,12 +167,13 @@ class Publisher:
                         await asyncio.sleep(0.05)
                     await self._connection.is_up.wait()
             except TimeoutError:
-                return None
+                pass
+        return None
 
     async def _publish(self, channel: AbstractChannel, item: _Item) -> None:
         error: NotPublished | None = None
         try:
-            async with asyncio.timeout(max(0.0, item.deadline - time.monotonic())):
+            async with asyncio.timeout(item.deadline - time.monotonic()):
                 if item.queue_arguments is not None:
                     await self._declare(channel, item.routing_key, item.queue_arguments)
                 await channel.basic_publish(item.body, exchange=item.exchange, routing_key=item.routing_key)

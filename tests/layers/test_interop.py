@@ -14,7 +14,12 @@ import pytest
 from catmaid_notify.layers import RabbitmqChannelLayer
 from tests.support.rabbitmq import Vhost
 
-pytestmark = pytest.mark.real
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.filterwarnings("ignore:valid_(group|channel)_name is deprecated:DeprecationWarning"),  # theirs
+    # aiormq 6, which that environment has, now and then leaves a closed connection's stream writer to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 SECONDS = 15
 
 
