@@ -64,7 +64,7 @@ class Running:
 
     def unblock(self, z: int) -> None:
         """Put the tile back, for those who open it from now on."""
-        self.tile(z).unlink()
+        self.tile(z).unlink(missing_ok=True)
         Image.fromarray(pixels(z)).save(self.tile(z))
 
     def unfinished(self) -> list[Path]:

@@ -77,6 +77,7 @@ export class Crops {
     } catch {
       throw new Refusal(FAILED);
     }
+    if (response.status === 403) throw new Refusal("You have signed in again elsewhere. Please reload this page.");
     if (response.status === 401) {
       this.signedOut();
       throw new Refusal("You are not signed in.");
