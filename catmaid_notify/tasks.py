@@ -14,24 +14,28 @@ pool will do. Needs Celery.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from celery import Task
 from celery.result import AsyncResult
 from celery.signals import worker_process_shutdown
 from django.db import DatabaseError, InterfaceError, OperationalError, router, transaction
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from catmaid_notify import api, publish
 from catmaid_notify.conf import conf
-from catmaid_notify.exceptions import NotifyError, UnknownUser, UserTaskError
+from catmaid_notify.content import KEY_LENGTH_MAX
+from catmaid_notify.exceptions import UnknownUser
 from catmaid_notify.models import Message, TaskProgress
+from catmaid_notify.task_words import failure_text, fit, fit_title
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -78,16 +82,17 @@ class UserTask(Task):
     def progress(self, done: float, total: float, text: str = "") -> None:
         """Say how far the task is. Throttled, so call it as often as you like; the latest state is kept.
 
-        Never raises for what a database or a broker does: progress is not worth a failed task.
+        Never raises for what a user, a database or a broker does: progress is not worth a failed task.
         """
+        request = self.request
+        done, total = _number(done), _number(total)
+        is_last = 0 < total <= done and not getattr(request, "catmaid_notify_last", False)
         now = time.monotonic()
-        if now < getattr(self.request, "catmaid_notify_next", 0.0) and done < total:
+        if now < getattr(request, "catmaid_notify_next", 0.0) and not is_last:
             return
-        self.request.catmaid_notify_next = now + 1 / conf.PROGRESS_PER_SECOND
-        try:
-            self._report(done, total, text)
-        except DatabaseError as error:
-            logger.warning("Progress not stored: task=%s reason=%s", self.request.id, error)
+        request.catmaid_notify_next = now + 1 / conf.PROGRESS_PER_SECOND
+        request.catmaid_notify_last = 0 < total <= done
+        self._report(done, total, text)
 
     # For who words the messages
 
@@ -97,14 +102,17 @@ class UserTask(Task):
 
     def success_message(self, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, str] | None:
         """Return the arguments of `notify_user` for a task that has returned ``result``; ``None``: no message."""
-        return {"title": _("%s is finished") % self.title(args, kwargs), "level": api.Level.SUCCESS}
+        return {
+            "title": fit_title(_("%s is finished") % self._safe_title(args, kwargs)),
+            "level": api.Level.SUCCESS,
+        }
 
     def failure_message(
         self, exc: BaseException, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> dict[str, str] | None:
         """Return the arguments of `notify_user` for a task that has failed; never with a traceback."""
         return {
-            "title": _("%s has failed") % self.title(args, kwargs),
+            "title": fit_title(_("%s has failed") % self._safe_title(args, kwargs)),
             "text": failure_text(exc),
             "level": api.Level.ERROR,
         }
@@ -114,19 +122,14 @@ class UserTask(Task):
     def before_start(self, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Show the task as running. A task for a user who is gone ends here, before any work."""
         super().before_start(task_id, args, kwargs)
-        pk = self.user_of(self.request.headers, args, kwargs)
-        api.require_user(pk)
+        api.require_user(self.user_of(self.request.headers, args, kwargs))
         self.request.catmaid_notify_next = 0.0
-        try:
-            self._report(0, 0, "")
-        except DatabaseError as error:
-            logger.warning("Progress not stored: task=%s reason=%s", task_id, error)
+        self._report(0, 0, "")
 
     def on_success(self, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Tell the user that the task is finished."""
         super().on_success(retval, task_id, args, kwargs)
-        pk = self.user_of(self.request.headers, args, kwargs)
-        self.ended(pk, task_id, TaskProgress.State.SUCCESS, self.success_message, retval, args, kwargs)
+        self.ended(TaskProgress.State.SUCCESS, self.request.headers, task_id, retval, args, kwargs)
 
     def on_failure(
         self, exc: BaseException, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
@@ -146,37 +149,25 @@ class UserTask(Task):
         kwargs: Mapping[str, Any],
     ) -> None:
         """Tell the user of a failure, wherever it was noticed; a second call for the same execution does nothing."""
-        try:
-            pk = self.user_of(headers, args, kwargs)
-            self.ended(pk, task_id, TaskProgress.State.FAILURE, self.failure_message, exc, args, kwargs)
-        except UnknownUser as error:
-            logger.error("Nobody to tell that a task has failed: task=%s reason=%s", task_id, error)
+        self.ended(TaskProgress.State.FAILURE, headers, task_id, exc, args, kwargs)
 
     def ended(
         self,
-        pk: Any,
-        task_id: str,
         state: TaskProgress.State,
-        words: Callable[[Any, Sequence[Any], Mapping[str, Any]], dict[str, str] | None],
+        headers: Mapping[str, Any] | None,
+        task_id: str,
         outcome: Any,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
     ) -> None:
         """Store the message and take the progress away, in one transaction; then push both."""
-        key = f"task:{task_id}:{state}"
-        last = TaskProgress.objects.filter(pk=task_id).first() or TaskProgress(
-            task_id=task_id, user_id=pk, title=self.title(args, kwargs)[:255]
-        )
-
-        def store() -> None:
-            with transaction.atomic(using=router.db_for_write(Message)):
-                TaskProgress.objects.filter(pk=task_id).delete()
-                message = self._worded(state, words, outcome, args, kwargs)
-                if message is not None:
-                    api.notify_user(pk, key=key, **message)
-
-        _while_database_is_away(store)
-        last.task_id, last.updated = task_id, timezone.now()
+        try:
+            pk = self.user_of(headers, args, kwargs)
+            last = _while_database_is_away(lambda: self._store_end(state, pk, task_id, outcome, args, kwargs))
+        except UnknownUser as error:
+            logger.error("Nobody to tell that a task has ended: task=%s state=%s reason=%s", task_id, state, error)
+            return
+        last.updated = timezone.now()
         if state == TaskProgress.State.SUCCESS:
             last.done = last.total = last.total or 1
         api.push_progress(last, state)
@@ -185,11 +176,12 @@ class UserTask(Task):
         """Return the primary key from the header, else from the argument; raises `UnknownUser` without either."""
         pk = (headers or {}).get(USER_HEADER)
         if pk is None:
+            pk = kwargs.get(self.user_argument)
+        if pk is None:
             try:
-                bound = inspect.signature(self.run).bind_partial(*args, **kwargs).arguments
+                pk = inspect.signature(self.run).bind_partial(*args, **kwargs).arguments.get(self.user_argument)
             except TypeError:
-                bound = dict(kwargs)
-            pk = bound.get(self.user_argument, bound.get("kwargs", {}).get(self.user_argument))
+                pass  # not the task's arguments; it is about to fail for that
         if pk is None:
             raise UnknownUser(
                 f"Task {self.name} was started without a user: call {self.name}.delay_for(user, ...), or give it the "
@@ -197,65 +189,102 @@ class UserTask(Task):
             )
         return api.user_pk(pk)
 
-    def _worded(
+    def _store_end(
         self,
         state: TaskProgress.State,
-        words: Callable[[Any, Sequence[Any], Mapping[str, Any]], dict[str, str] | None],
+        pk: Any,
+        task_id: str,
         outcome: Any,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
+    ) -> TaskProgress:
+        """Return the last progress, whose row is gone."""
+        with transaction.atomic(using=router.db_for_write(Message)):
+            last = TaskProgress.objects.filter(pk=task_id).first()
+            TaskProgress.objects.filter(pk=task_id).delete()
+            message = self._worded(state, outcome, args, kwargs)
+            if message is not None:
+                api.notify_user(pk, key=_key(task_id, state), **message)
+        if last is None:
+            return TaskProgress(task_id=task_id, user_id=pk, title=self._safe_title(args, kwargs))
+        last.pk = task_id  # which deleting has taken away
+        return last
+
+    def _worded(
+        self, state: TaskProgress.State, outcome: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> dict[str, Any] | None:
         """Return the task's own words, or ours where they fail: a user must not wait for a message in vain."""
+        is_success = state == TaskProgress.State.SUCCESS
         try:
-            message = words(outcome, args, kwargs)
+            message = (self.success_message if is_success else self.failure_message)(outcome, args, kwargs)
             if message is not None:
                 api.check_message(**message)
         except Exception:  # words are host code, and may do whatever they like
             logger.exception("The words of task %s can't be used; taking the default ones.", self.name)
-            fallback = UserTask.success_message if state == TaskProgress.State.SUCCESS else UserTask.failure_message
-            return fallback(self, outcome, args, kwargs)
+            default = UserTask.success_message if is_success else UserTask.failure_message
+            return default(self, outcome, args, kwargs)
         return message
 
+    def _safe_title(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Return the title, or the default one where the task's own can't be used."""
+        try:
+            title: Any = self.title(args, kwargs)
+            if isinstance(title, str | Promise) and fit_title(title).strip():
+                return fit_title(title)
+            logger.error("The title of task %s is no text, but %.50r; taking the default one.", self.name, title)
+        except Exception:  # host code
+            logger.exception("The title of task %s can't be used; taking the default one.", self.name)
+        return fit_title(UserTask.title(self, args, kwargs))
+
     def _report(self, done: float, total: float, text: str) -> None:
+        """Store how far the task is, and push it."""
         request = self.request
         args, kwargs = request.args or (), request.kwargs or {}
         values = {
             "user_id": self.user_of(request.headers, args, kwargs),
-            "title": self.title(args, kwargs)[:255],
-            "done": float(done),
-            "total": float(total),
-            "text": str(text).replace("\0", "")[:500],
+            "title": self._safe_title(args, kwargs),
+            "done": done,
+            "total": total,
+            "text": fit(text, 500),
             "updated": timezone.now(),
         }
         row = TaskProgress(task_id=request.id, **values)
-        if not TaskProgress.objects.filter(pk=request.id).update(**values):
-            row.save(force_insert=True)
+        try:
+            # A savepoint: an error must not break a transaction of the task's own.
+            with transaction.atomic(using=router.db_for_write(TaskProgress)):
+                if not TaskProgress.objects.filter(pk=request.id).update(**values):
+                    row.save(force_insert=True)
+        except DatabaseError as error:
+            logger.warning("Progress not stored: task=%s reason=%s", request.id, error)
         api.push_progress(row, TaskProgress.State.RUNNING)
 
 
-def failure_text(exc: BaseException) -> str:
-    """Return what a user may read about an exception: its text if it was made for users, else nothing of it."""
-    if isinstance(exc, UserTaskError):
-        return str(exc)[: conf.TEXT_LENGTH_MAX].replace("\0", "")
-    if isinstance(exc, SoftTimeLimitExceeded | TimeLimitExceeded):
-        return _("It took longer than this site allows.")
-    if isinstance(exc, WorkerLostError):
-        return _("Its worker process was stopped. Please start it again.")
-    if isinstance(exc, NotifyError):
-        return str(exc)[: conf.TEXT_LENGTH_MAX]
-    return _("An unexpected error happened. The administrators of this site find its cause in the log.")
+def _number(value: Any) -> float:
+    """Return a finite number that JSON and databases know; 0 for what is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _key(task_id: str, state: str) -> str:
+    """Return the key under which the end of a task is stored once."""
+    key = f"task:{task_id}:{state}"
+    return key if len(key) <= KEY_LENGTH_MAX else f"task:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _while_database_is_away(store: Callable[[], T]) -> T:
     """Call ``store`` again, some times, while the database refuses connections."""
+    connection = transaction.get_connection(router.db_for_write(Message))
     for seconds in DATABASE_WAITS:
         try:
             return store()
         except (OperationalError, InterfaceError) as error:
-            if transaction.get_connection(router.db_for_write(Message)).in_atomic_block:
+            if connection.in_atomic_block:
                 raise
             logger.warning("Message of a task's end not stored, trying again: reason=%s", error)
-            transaction.get_connection(router.db_for_write(Message)).close()
+            connection.close()
             time.sleep(seconds)
     return store()
 

@@ -1,0 +1,31 @@
+"""What users read about their tasks, whatever a task's own words turn out to be. Needs Celery."""
+
+from __future__ import annotations
+
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from django.utils.translation import gettext as _
+
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import UserTaskError
+
+
+def fit(text: object, length_max: int) -> str:
+    """Return ``text`` as a string that can be stored: without NUL and half surrogates, cut to ``length_max``."""
+    clean = str(text).replace("\0", "").encode("utf-8", "ignore").decode()
+    return clean if len(clean) <= length_max else clean[: length_max - 1] + "…"
+
+
+def fit_title(text: object) -> str:
+    """Return ``text`` as the title of a message."""
+    return fit(text, min(conf.TITLE_LENGTH_MAX, 255))
+
+
+def failure_text(exc: BaseException) -> str:
+    """Return what a user may read about an exception: its text if it was made for users, else nothing of it."""
+    if isinstance(exc, UserTaskError):
+        return fit(exc, conf.TEXT_LENGTH_MAX)
+    if isinstance(exc, SoftTimeLimitExceeded | TimeLimitExceeded):
+        return _("It took longer than this site allows.")
+    if isinstance(exc, WorkerLostError):
+        return _("Its worker process was stopped. Please start it again.")
+    return _("An unexpected error happened. The administrators of this site find its cause in the log.")
