@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import conditional_page, require_GET, require_http_methods
-from django.views.decorators.vary import vary_on_cookie
 
 from demo.conf import conf
 from demo.crops import pictures
@@ -59,7 +58,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @signed_in
-@vary_on_cookie
 @cache_control(private=True, max_age=3600)
 @conditional_page
 def tile(request: HttpRequest, name: str, zoom: int, z: int, row: int, col: int) -> HttpResponse:

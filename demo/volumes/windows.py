@@ -36,4 +36,4 @@ class Window:
 
 def _scaled(start: int, stop: int, zoom: int, size: int) -> tuple[int, int]:
     first = min(start >> zoom, size - 1)
-    return first, max(first + 1, min(-(-stop >> zoom), size))
+    return first, min(-(-stop >> zoom), size)

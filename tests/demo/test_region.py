@@ -85,6 +85,13 @@ def test_checked__bad_range(stacks: dict[str, Stack], axis: str, value: Any, wor
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.parametrize(("axis", "size"), [("x", 37), ("y", 23), ("z", 5)])
+def test_checked__one_too_far(stacks: dict[str, Stack], axis: str, size: int) -> None:
+    check(stacks, **{axis: [0, size]})
+    with pytest.raises(RegionError, match="ends outside of the stack"):
+        check(stacks, **{axis: [0, size + 1]})
+
+
 @pytest.mark.parametrize("zoom", [-1, 3, 99, 0.0, 1.5, "1", True, None, [0], float("nan")])
 def test_checked__bad_zoom(stacks: dict[str, Stack], zoom: Any) -> None:
     with pytest.raises(RegionError, match="zoom level must be a whole number from 0 to 2") as caught:

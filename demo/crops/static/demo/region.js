@@ -58,7 +58,7 @@ export function resultShape(rectangle, first, last, zoom, stack) {
   const along = (start, end, size) => {
     const level = Math.max(1, size >> zoom);
     const begin = Math.min(start >> zoom, level - 1);
-    return Math.max(begin + 1, Math.min(Math.ceil(end / 2 ** zoom), level)) - begin;
+    return Math.min(Math.ceil(end / 2 ** zoom), level) - begin;
   };
   return [
     along(rectangle.x0, rectangle.x1, stack.shape[2]),
