@@ -30,7 +30,8 @@ def _session_key(scope: dict[str, Any]) -> str:
     for name, value in scope.get("headers", ()):
         if name.lower() == b"cookie":
             key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-            if key:
+            # Keys are plain ASCII in all of Django's engines; a NUL would be an error of PostgreSQL's.
+            if key and key.isascii() and key.isprintable():
                 return str(key)
     return ""
 

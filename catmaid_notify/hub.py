@@ -27,6 +27,8 @@ from catmaid_notify.sockets import Socket, size_of
 
 logger = logging.getLogger("catmaid_notify")
 
+AGE_SLACK_SECONDS = 1.0
+"""How much older than its socket a message may seem: databases round, and losing one is worse than showing it twice."""
 RETRY_SECONDS = 2.0
 """How long to wait before the layer is asked again after an error."""
 
@@ -206,7 +208,7 @@ class Hub:
                 return  # reconciling was faster than the broker, or the broker delivered twice
             room.pushed[message_id] = time.monotonic()
         # Copied: a socket that is closed meanwhile leaves the set.
-        created = time.monotonic() - age if age else math.inf
+        created = time.monotonic() - age + AGE_SLACK_SECONDS if age else math.inf
         plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
         for socket in tuple(room.sockets):
             if socket.is_v1:
