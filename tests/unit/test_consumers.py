@@ -684,7 +684,7 @@ async def test_health__database_that_never_answers(monkeypatch: pytest.MonkeyPat
         return True
 
     monkeypatch.setattr(health_checks, "TIMEOUT_SECONDS", 0.01)
-    monkeypatch.setattr(consumers, "database_sync_to_async", lambda *_args, **_options: never)
+    monkeypatch.setattr(health_checks, "database_sync_to_async", lambda *_args, **_options: never)
     assert (await health())[0] == 503
 
 
