@@ -87,6 +87,8 @@ class Region:
 
 def megabytes(count: int) -> str:
     """Return a number of bytes for people."""
+    if count < 1e6:
+        return f"{count / 1e3:,.0f} kB"
     return f"{count / 1e6:,.1f} MB" if count < 100e6 else f"{count / 1e6:,.0f} MB"
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 from uuid import UUID
+
+from django.utils import timezone
 
 from demo.conf import conf
 from demo.cropping import remove_leftovers
 from demo.crops.models import Crop
 from demo.crops.tasks import fail_from_outside
+
+STUCK_HOURS: Final = 24
+"""A queue may be long, but not a day."""
 
 
 def remove_expired(*, days: float | None = None, dry_run: bool = False) -> int:
@@ -27,6 +34,15 @@ def remove_expired(*, days: float | None = None, dry_run: bool = False) -> int:
     if not dry_run and folder.is_dir():
         remove_leftovers(folder)
     return removed
+
+
+def fail_stuck() -> int:
+    """Tell the users whose crops have waited for so long that their tasks must be lost; return how many crops."""
+    latest = timezone.now() - timedelta(hours=STUCK_HOURS)
+    stuck = [str(row.pk) for row in Crop.objects.unfinished().filter(created__lt=latest)]
+    for crop_id in stuck:
+        fail_from_outside(crop_id, "The server has lost it. Please ask for this crop again.")
+    return len(stuck)
 
 
 def fail_lost() -> int:

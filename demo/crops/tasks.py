@@ -14,7 +14,7 @@ from celery.signals import task_revoked
 from django.urls import reverse
 
 from catmaid_notify.exceptions import UserTaskError
-from catmaid_notify.tasks import USER_HEADER, UserTask, failure_text
+from catmaid_notify.tasks import USER_HEADER, UserTask
 from demo.conf import conf
 from demo.cropping import Region, RegionError, remove_leftovers, write_crop
 from demo.cropping.interrupt import sigterm_raises
@@ -52,10 +52,6 @@ class CropTask(UserTask):
             "action": reverse("crops:download", args=[result["id"]]),
             "level": "success",
         }
-
-    def failure_message(self, exc: BaseException, args: Any, kwargs: Any) -> dict[str, Any] | None:
-        """See UserTask.failure_message()."""
-        return {"title": f"{self.title(args, kwargs)} failed", "text": failure_text(exc), "level": "error"}
 
 
 @shared_task(
@@ -115,8 +111,8 @@ def _cut(row: Crop, progress: Callable[..., Any]) -> None:
         logger.warning("A crop failed: crop=%s reason=%r", row.pk, error.__cause__ or error)
         row.fail(str(error))
         raise
-    except Exception as error:
-        row.fail(failure_text(error))
+    except Exception:
+        row.fail("An unexpected error happened on the server; it was logged.")
         raise
     except SystemExit:
         row.wait()

@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from demo.conf import conf
 from demo.cropping import remove_leftovers
-from demo.crops.expiry import fail_lost, remove_expired
+from demo.crops.expiry import fail_lost, fail_stuck, remove_expired
 from demo.crops.stacks import stacks
 from demo.volumes.sample import ensure_sample
 
@@ -60,6 +60,7 @@ def prepare(out: IO[str]) -> None:
     conf.CROPS.mkdir(parents=True, exist_ok=True)
     remove_leftovers(conf.CROPS)
     remove_expired()
+    fail_stuck()
     if not settings.AMQP_URL:
         fail_lost()  # the tasks were in the memory of the process that ended
 

@@ -78,6 +78,17 @@ def test_demo_prune__unfinished_files(ann: User, crops_app: Path) -> None:
     assert not list((crops_app / "crops").glob("*.part"))
 
 
+def test_demo_prune__crops_that_wait_for_more_than_a_day(ann: User) -> None:
+    stuck, waiting = make(ann), make(ann, state="running")
+    stuck.created = timezone.now() - timedelta(hours=25)
+    stuck.save()
+    assert prune("--dry-run") == "0 files would be removed."
+    assert prune().splitlines() == ["0 files were removed.", "1 crops were lost; their users were told."]
+    assert [message.text for message in messages(ann)] == ["The server has lost it. Please ask for this crop again."]
+    waiting.refresh_from_db()
+    assert waiting.state == "running"
+
+
 def test_fail_lost(ann: User) -> None:
     from catmaid_notify.models import TaskProgress
     from demo.crops.expiry import fail_lost

@@ -104,7 +104,7 @@ def screen(page: Page) -> Any:
 def test_region__drawn_moved_and_resized(page: Page) -> None:
     drag(page, (10.5, 8.5), (29.5, 39.5))
     assert values(page) == [10, 8, 20, 32, 0, 39]
-    assert page.locator("#estimate").inner_text() == "20 × 32 × 40 pixels, 80 nm × 128 nm × 1.6 µm: 0.0 MB"
+    assert page.locator("#estimate").inner_text() == "20 × 32 × 40 pixels, 80 nm × 128 nm × 1.6 µm: 26 kB"
     drag(page, (20.5, 20.5), (25.5, 18.5))
     assert values(page)[:4] == [15, 6, 20, 32]
     drag(page, (35, 38), (40.5, 42.5))
@@ -235,7 +235,7 @@ def test_crop__what_is_wrong_is_said_at_the_form(page: Page, demo: DemoSite) -> 
     assert page.get_by_label("Left (x)").get_attribute("aria-invalid") == "true"
     page.get_by_role("button", name="Whole area").click()
     assert error.is_hidden()
-    assert "which is more than the 0.1 MB that are allowed" in page.locator("#estimate").inner_text()
+    assert "which is more than the 100 kB that are allowed" in page.locator("#estimate").inner_text()
     page.get_by_role("button", name="Crop", exact=True).click()
     error.get_by_text("The region is too large: 64 × 64 × 40 pixels").wait_for()
     page.get_by_role("button", name="This slice").click()

@@ -87,9 +87,11 @@ def test_checked__bad_range(stacks: dict[str, Stack], axis: str, value: Any, wor
 
 @pytest.mark.parametrize(("axis", "size"), [("x", 37), ("y", 23), ("z", 5)])
 def test_checked__one_too_far(stacks: dict[str, Stack], axis: str, size: int) -> None:
-    check(stacks, **{axis: [0, size]})
+    whole: Any = {axis: [0, size]}
+    beyond: Any = {axis: [0, size + 1]}
+    check(stacks, **whole)
     with pytest.raises(RegionError, match="ends outside of the stack"):
-        check(stacks, **{axis: [0, size + 1]})
+        check(stacks, **beyond)
 
 
 @pytest.mark.parametrize("zoom", [-1, 3, 99, 0.0, 1.5, "1", True, None, [0], float("nan")])
@@ -154,7 +156,8 @@ def test_checked__whatever_comes_is_refused_in_words_or_within_the_stack(request
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0.0 MB"), (1_540_000, "1.5 MB"), (100_000_000, "100 MB"), (4_228_000_000, "4,228 MB")]
+    ("count", "text"),
+    [(0, "0 kB"), (62_700, "63 kB"), (1_540_000, "1.5 MB"), (100_000_000, "100 MB"), (4_228_000_000, "4,228 MB")],
 )
 def test_megabytes(count: int, text: str) -> None:
     assert megabytes(count) == text

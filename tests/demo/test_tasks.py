@@ -42,7 +42,7 @@ def test_crop__writes_the_file_and_tells_its_user(ann: User, stacks: dict[str, S
     np.testing.assert_array_equal(tifffile.imread(row.path), kit.volume()[1:5, 0:23, 3:20])
     (message,) = messages(ann)
     assert message.title == "Crop of Some tissue is ready"
-    assert message.text == "17 × 23 × 4 pixels, 0.0 MB. The file is kept for 7 days."
+    assert message.text == "17 × 23 × 4 pixels, 3 kB. The file is kept for 7 days."
     assert message.action == f"/crops/{row.pk}/download"
     assert message.level == "success"
 
@@ -96,7 +96,7 @@ def test_crop__failure_in_words(
     run_task(row)
     row.refresh_from_db()
     (message,) = messages(ann)
-    assert (message.title, message.level, message.action) == ("Crop of Some tissue failed", "error", "")
+    assert (message.title, message.level, message.action) == ("Crop of Some tissue has failed", "error", "")
     assert message.text == row.error == words
     assert row.state == "failed"
     assert files(crops_app) == []
@@ -112,7 +112,7 @@ def test_crop__unforeseen_failure_tells_nothing_of_the_inside(
     row.refresh_from_db()
     (message,) = messages(ann)
     assert row.state == "failed"
-    assert message.text == row.error
+    assert row.error == "An unexpected error happened on the server; it was logged."
     for word in ("secret", "password", "Traceback", "RuntimeError"):
         assert word not in message.text
     assert files(crops_app) == []

@@ -59,6 +59,6 @@ test("resultShape: as the server computes it", () => {
 });
 
 test("megabytes and lengths for people", () => {
-  assert.deepEqual([0, 1_540_000, 100e6, 4_228e6].map(megabytes), ["0.0 MB", "1.5 MB", "100 MB", "4,228 MB"]);
+  assert.deepEqual([0, 62_700, 1_540_000, 100e6, 4_228e6].map(megabytes), ["0 kB", "63 kB", "1.5 MB", "100 MB", "4,228 MB"]);
   assert.deepEqual([4, 4.5, 888, 1000, 2560, 4_123_000].map(length), ["4 nm", "4.5 nm", "888 nm", "1 µm", "2.56 µm", "4,120 µm"]);
 });

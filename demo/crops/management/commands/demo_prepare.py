@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from demo.running.prepare import prepare
+from demo.running.prepare import AlreadyRunning, lock, prepare
 from demo.volumes import StackConfigError
 
 
@@ -20,6 +20,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """See BaseCommand.handle()."""
         try:
-            prepare(sys.stdout)
-        except StackConfigError as error:
+            with lock():
+                prepare(sys.stdout)
+        except (AlreadyRunning, StackConfigError) as error:
             raise CommandError(str(error)) from error

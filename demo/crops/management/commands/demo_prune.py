@@ -7,13 +7,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from demo.crops.expiry import remove_expired
+from demo.crops.expiry import fail_stuck, remove_expired
 
 
 class Command(BaseCommand):
     """To be run by cron."""
 
-    help = "Remove the files of crops that are older than DEMO_CROP_DAYS, or whose user was deleted."
+    help = "Remove the files of crops that are older than DEMO_CROP_DAYS, or whose user was deleted; end lost crops."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """See BaseCommand.add_arguments()."""
@@ -26,3 +26,5 @@ class Command(BaseCommand):
             raise CommandError("--days must be 0 or more.")
         count = remove_expired(days=days, dry_run=dry_run)
         self.stdout.write(f"{count} files {'would be' if dry_run else 'were'} removed.")
+        if not dry_run and (stuck := fail_stuck()):
+            self.stdout.write(f"{stuck} crops were lost; their users were told.")

@@ -69,6 +69,7 @@ export function resultShape(rectangle, first, last, zoom, stack) {
 
 /** @returns {string} a number of bytes for people */
 export function megabytes(bytes) {
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
   return bytes < 100e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6).toLocaleString("en")} MB`;
 }
 
