@@ -18,6 +18,7 @@ import hashlib
 import inspect
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -25,7 +26,7 @@ from typing import Any, Final, TypeVar
 from celery import Task
 from celery.result import AsyncResult
 from celery.signals import worker_process_shutdown
-from django.db import DatabaseError, InterfaceError, OperationalError, router, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, router, transaction
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -36,6 +37,7 @@ from catmaid_notify.content import KEY_LENGTH_MAX
 from catmaid_notify.exceptions import UnknownUser
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.task_words import failure_text, fit, fit_title
+from catmaid_notify.throttle import Throttle
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -86,13 +88,10 @@ class UserTask(Task):
         """
         request = self.request
         done, total = _number(done), _number(total)
-        is_last = 0 < total <= done and not getattr(request, "catmaid_notify_last", False)
-        now = time.monotonic()
-        if now < getattr(request, "catmaid_notify_next", 0.0) and not is_last:
-            return
-        request.catmaid_notify_next = now + 1 / conf.PROGRESS_PER_SECOND
-        request.catmaid_notify_last = 0 < total <= done
-        self._report(done, total, text)
+        was_complete = getattr(request, "catmaid_notify_complete", False)
+        request.catmaid_notify_complete = 0 < total <= done
+        row = self._row(done, total, text)
+        self._throttle(row, at_once=request.catmaid_notify_complete and not was_complete)
 
     # For who words the messages
 
@@ -123,8 +122,7 @@ class UserTask(Task):
         """Show the task as running. A task for a user who is gone ends here, before any work."""
         super().before_start(task_id, args, kwargs)
         api.require_user(self.user_of(self.request.headers, args, kwargs))
-        self.request.catmaid_notify_next = 0.0
-        self._report(0, 0, "")
+        _report(self._row(0, 0, ""))
 
     def on_success(self, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Tell the user that the task is finished."""
@@ -137,6 +135,13 @@ class UserTask(Task):
         """Tell the user that the task has failed."""
         super().on_failure(exc, task_id, args, kwargs, einfo)
         self.failed(self.request.headers, task_id, exc, args, kwargs)
+
+    def after_return(
+        self, status: str, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
+    ) -> None:
+        """Say nothing more of this execution, however it ended."""
+        self._stop_progress()
+        super().after_return(status, retval, task_id, args, kwargs, einfo)
 
     # What the hooks share
 
@@ -161,6 +166,7 @@ class UserTask(Task):
         kwargs: Mapping[str, Any],
     ) -> None:
         """Store the message and take the progress away, in one transaction; then push both."""
+        self._stop_progress()
         try:
             pk = self.user_of(headers, args, kwargs)
             last = _while_database_is_away(lambda: self._store_end(state, pk, task_id, outcome, args, kwargs))
@@ -236,27 +242,47 @@ class UserTask(Task):
             logger.exception("The title of task %s can't be used; taking the default one.", self.name)
         return fit_title(UserTask.title(self, args, kwargs))
 
-    def _report(self, done: float, total: float, text: str) -> None:
-        """Store how far the task is, and push it."""
+    def _row(self, done: float, total: float, text: str) -> TaskProgress:
         request = self.request
         args, kwargs = request.args or (), request.kwargs or {}
-        values = {
-            "user_id": self.user_of(request.headers, args, kwargs),
-            "title": self._safe_title(args, kwargs),
-            "done": done,
-            "total": total,
-            "text": fit(text, 500),
-            "updated": timezone.now(),
-        }
-        row = TaskProgress(task_id=request.id, **values)
-        try:
-            # A savepoint: an error must not break a transaction of the task's own.
-            with transaction.atomic(using=router.db_for_write(TaskProgress)):
-                if not TaskProgress.objects.filter(pk=request.id).update(**values):
-                    row.save(force_insert=True)
-        except DatabaseError as error:
-            logger.warning("Progress not stored: task=%s reason=%s", request.id, error)
-        api.push_progress(row, TaskProgress.State.RUNNING)
+        return TaskProgress(
+            task_id=request.id,
+            user_id=self.user_of(request.headers, args, kwargs),
+            title=self._safe_title(args, kwargs),
+            done=done,
+            total=total,
+            text=fit(text, 500),
+            updated=timezone.now(),
+        )
+
+    @property
+    def _throttle(self) -> Throttle[TaskProgress]:
+        """The throttle of this execution; a task object is shared by all of a process."""
+        throttle: Throttle[TaskProgress] | None = getattr(self.request, "catmaid_notify_throttle", None)
+        if throttle is None:
+            throttle = self.request.catmaid_notify_throttle = Throttle(_report, 1 / conf.PROGRESS_PER_SECOND)
+        return throttle
+
+    def _stop_progress(self) -> None:
+        throttle: Throttle[TaskProgress] | None = getattr(self.request, "catmaid_notify_throttle", None)
+        if throttle is not None:
+            throttle.stop()
+
+
+def _report(row: TaskProgress) -> None:
+    """Store how far a task is, and push it; from the task's thread, or from one of its own while the task is busy."""
+    values = {name: getattr(row, name) for name in ("user_id", "title", "done", "total", "text", "updated")}
+    try:
+        # A savepoint: an error must not break a transaction of the task's own.
+        with transaction.atomic(using=router.db_for_write(TaskProgress)):
+            if not TaskProgress.objects.filter(pk=row.pk).update(**values):
+                row.save(force_insert=True)
+    except DatabaseError as error:
+        logger.warning("Progress not stored: task=%s reason=%s", row.pk, error)
+    finally:
+        if isinstance(threading.current_thread(), threading.Timer):
+            connections.close_all()  # this thread's own, which nobody else would close
+    api.push_progress(row, TaskProgress.State.RUNNING)
 
 
 def _number(value: Any) -> float:
