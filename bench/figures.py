@@ -1,0 +1,106 @@
+"""What the runs of a bench say: medians, spreads, and ratios of runs that were made in turns. Pure."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Better = Literal["less", "more"]
+
+
+class NotInTurns(Exception):
+    """A ratio was asked for of runs that were not made in turns, so that it could be one of the machine's moods."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One run of one kind."""
+
+    kind: str
+    round: int
+    values: Mapping[str, float]
+    """What was measured, by figure."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """Values of several runs in three numbers."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Summary:
+        """Summarise values.
+
+        Raises:
+            ValueError: there are none.
+        """
+        ordered = sorted(values)
+        if not ordered:
+            raise ValueError("There are no values to summarise.")
+        return cls(median=statistics.median(ordered), low=ordered[0], high=ordered[-1], count=len(ordered))
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that ``percent`` % of the values don't exceed (nearest rank).
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("There are no values to take a percentile of.")
+    rank = max(1, math.ceil(len(values) * percent / 100))
+    return sorted(values)[rank - 1]
+
+
+class Runs:
+    """The runs of one row, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+
+    def add(self, run: Run) -> None:
+        """Note a run that has just ended."""
+        self._runs.append(run)
+
+    def values(self, kind: str, figure: str) -> list[float]:
+        """Return what was measured of one kind, a value a round."""
+        return [run.values[figure] for run in self._runs if run.kind == kind and figure in run.values]
+
+    def advantage(self, figure: str, better: Better, kind: str, peer: str) -> Summary | None:
+        """Return how many times as good as ``peer`` ``kind`` is: above 1 it leads. One ratio a round, summarised.
+
+        ``None`` where no ratio exists, since a value is 0.
+
+        Raises:
+            NotInTurns: the two kinds did not take turns, once each a round.
+        """
+        ratios = []
+        for ours, theirs in self._pairs(kind, peer):
+            above, below = ours.values[figure], theirs.values[figure]
+            if better == "less":
+                above, below = below, above
+            if not above or not below:
+                return None
+            ratios.append(above / below)
+        return Summary.of(ratios)
+
+    def _pairs(self, kind: str, peer: str) -> list[tuple[Run, Run]]:
+        both = [run for run in self._runs if run.kind in (kind, peer)]
+        if kind == peer or not both or len(both) % 2:
+            raise NotInTurns(f"{kind} and {peer} have {len(both)} runs, which is not one each a round.")
+        pairs = []
+        for first, second in zip(both[::2], both[1::2], strict=True):
+            if first.kind == second.kind or first.round != second.round:
+                raise NotInTurns(
+                    f"{kind} and {peer} did not take turns: {first.kind} in round {first.round} was followed by "
+                    f"{second.kind} in round {second.round}."
+                )
+            pairs.append((first, second) if first.kind == kind else (second, first))
+        return pairs

@@ -1,0 +1,1 @@
+"""The channel layers side by side: ours, channels_rabbitmq, and both of channels_redis."""
