@@ -182,7 +182,7 @@ def test_rabbitmq__a_killed_worker_process_loses_nothing(on_rabbitmq: Running) -
     demo = on_rabbitmq.client()
     crop = demo.crop()
     (unfinished,) = until(on_rabbitmq.unfinished)
-    writer = next(pid for pid in on_rabbitmq.processes() if str(unfinished) in open_files(pid))
+    (writer,) = until(lambda: [pid for pid in on_rabbitmq.processes() if has_open(pid, unfinished)])
     on_rabbitmq.unblock(7)
     os.kill(writer, signal.SIGKILL)
     until(lambda: state_of(demo, crop) == "done")
@@ -237,8 +237,11 @@ def test_rabbitmq__nothing_outlives_a_killed_demo(on_rabbitmq: Running) -> None:
     until(lambda: not on_rabbitmq.processes(), seconds=10)
 
 
-def open_files(pid: int) -> list[str]:
-    return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+def has_open(pid: int, path: Path) -> bool:
+    try:
+        return any(link.readlink() == path for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # a file was closed, or the process has ended, while we looked
+        return False
 
 
 def command(pid: int) -> bytes:
