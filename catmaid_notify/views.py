@@ -71,13 +71,13 @@ def latest_unread_date(request: HttpRequest) -> HttpResponse:
 def message_list(request: HttpRequest) -> HttpResponse:
     """Unread messages as CATMAID lists them: an object with numeric keys, the last entry counting notifications.
 
-    CATMAID's client puts titles and texts into the page as HTML, so both are escaped here.
+    CATMAID's client puts texts into the page as HTML, so they are escaped here, and titles as text, so they are not.
     """
     newest = Message.objects.for_user(request.user.pk).unread().newest_first()[:UNREAD_COUNTED]
     entries: list[dict[str, Any]] = [
         {
             "id": message.pk,
-            "title": escape(message.title),
+            "title": message.title,
             "action": message.action,
             "text": escape(message.text),
             "time": str(message.time),
