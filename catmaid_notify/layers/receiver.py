@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from importlib.metadata import version
 from typing import Any, Final
 
 import aiormq
@@ -21,6 +22,8 @@ from catmaid_notify.layers.options import LayerOptions
 
 logger = logging.getLogger("catmaid_notify.layers")
 
+NOWAIT_WORKS: Final = int(version("aiormq").partition(".")[0]) >= 7
+"""Older ones (of aio-pika 9) wait for the answer that they have asked not to be given."""
 RECLAIM_SECONDS: Final = 5.0
 """How often a queue that a dead connection still holds is asked for again."""
 ASK_SECONDS: Final = 10.0
@@ -157,7 +160,10 @@ class Receiver:
         exchange = self._options.groups_exchange
         for group in missing[:-1]:
             # No answer is asked for these; the answer to the last one says that all were done.
-            await channel.queue_bind(self._queue, exchange, routing_key=group, nowait=True)
+            if NOWAIT_WORKS:
+                await channel.queue_bind(self._queue, exchange, routing_key=group, nowait=True)
+            else:
+                await channel.queue_bind(self._queue, exchange, routing_key=group)
         for group in missing[-1:]:
             await channel.queue_bind(self._queue, exchange, routing_key=group)
         self._bound.update(missing)
