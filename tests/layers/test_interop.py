@@ -103,3 +103,15 @@ async def test_config__their_keys_are_taken(vhost: Vhost, key: str) -> None:
             assert await layer.receive(channel) == {"type": "a"}
     finally:
         await layer.close()
+
+
+@pytest.mark.classic
+async def test_groups__many_joined_at_once(ours: Any) -> None:
+    """In one go, where the driver can do that, and one by one where it can't (aiormq 6)."""
+    groups = [f"g{number}" for number in range(50)]
+    channel = await ours.new_channel()
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(*[ours.group_add(group, channel) for group in groups])
+        for group in groups:
+            await ours.group_send(group, {"type": "a", "group": group})
+        assert [(await ours.receive(channel))["group"] for _ in groups] == groups
