@@ -41,11 +41,12 @@ def serve(listener: socket.socket, *, ready: Callable[[], None]) -> int:
         worker.stop()
 
     reactor.addSystemEventTrigger("before", "shutdown", begin_to_end)
+    # Not Daphne's own ready_callable: that comes before the handlers of the signals are in place.
+    reactor.callWhenRunning(ready)
     worker.start()
     server = Server(
         application,
         endpoints=[f"fd:fileno={listener.detach()}"],
-        ready_callable=ready,
         application_close_timeout=2,
         verbosity=0,
     )

@@ -47,7 +47,7 @@ def ensure_sample(folder: Path, *, progress: Callable[[int, int], None] | None =
     folder.parent.mkdir(parents=True, exist_ok=True)
     # One name for all processes would let two first starts write into each other's files.
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    _remove_leftovers(folder)
     try:
         _write(unfinished, tissue(SHAPE, SEED), SHAPE, progress)
         try:
@@ -58,6 +58,19 @@ def ensure_sample(folder: Path, *, progress: Callable[[int, int], None] | None =
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return description
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes have left that were killed while they made the sample."""
+    for path in folder.parent.glob(f"{folder.name}.[0-9]*.part"):
+        pid = int(path.suffixes[-2].removeprefix("."))
+        try:
+            if pid != os.getpid():
+                os.kill(pid, 0)  # sends nothing
+                continue
+        except OSError:
+            pass  # there is no such process
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def tissue(shape: tuple[int, int, int], seed: int) -> Iterator[Plane]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.conf import settings as django_settings
-from django.core.management import call_command
 from django.test import override_settings
 
 from tests.demo import kit
@@ -16,21 +14,13 @@ from tests.demo import kit
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.test import Client
-    from pytest_django import DjangoDbBlocker
 
     from demo.volumes import Stack
 
 
-@pytest.fixture(scope="session")
-def _tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The tables of demo.crops, which the settings of the tests don't have."""
-    with _with_crops(), django_db_blocker.unblock():
-        call_command("migrate", "crops", verbosity=0)
-
-
 @pytest.fixture
-def crops_app(_tables: None, db: None, tmp_path: Path) -> Iterator[Path]:
-    """demo.crops installed, with its own URLs and a folder of the test's own, which is returned."""
+def crops_app(db: None, tmp_path: Path) -> Iterator[Path]:
+    """demo.crops with its own URLs and a folder of the test's own, which is returned."""
     changes = {
         "ROOT_URLCONF": "demo.urls",
         "LOGIN_URL": "login",
@@ -46,12 +36,8 @@ def crops_app(_tables: None, db: None, tmp_path: Path) -> Iterator[Path]:
         "AMQP_URL": "",
         "CELERY_TASK_ALWAYS_EAGER": False,
     }
-    with _with_crops(), override_settings(**changes):
+    with override_settings(**changes):
         yield tmp_path
-
-
-def _with_crops() -> Any:
-    return override_settings(INSTALLED_APPS=[*django_settings.INSTALLED_APPS, "demo.crops"])
 
 
 @pytest.fixture

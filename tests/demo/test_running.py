@@ -98,6 +98,16 @@ def test_embedded__ends_while_idle(embedded: Running, number: int) -> None:
     assert "Traceback" not in process.output
 
 
+def test_embedded__ends_while_it_makes_the_sample(embedded: Running, start: Start) -> None:
+    process = start("demo", *command_of(embedded), env={**embedded.env, "DEMO_STACKS": ""})
+    process.wait_for("Making the sample volume")
+    os.kill(process.pid, signal.SIGTERM)
+    until(lambda: process.exit_code is not None, seconds=STOP_SECONDS)
+    assert process.exit_code == 0
+    assert "The demo has ended." in process.output
+    assert not list(embedded.var.glob("sample*"))
+
+
 def test_embedded__ends_although_a_crop_hangs_and_tells_of_it_at_the_next_start(embedded: Running) -> None:
     # Not between two slices, where it would see that it shall stop.
     embedded.block(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +63,15 @@ def test_ensure_sample__whole_or_not_at_all(tmp_path: Path, small: None) -> None
         sample.ensure_sample(tmp_path / "sample", progress=full)
     assert list(tmp_path.iterdir()) == []
     assert sample.ensure_sample(tmp_path / "sample").is_file()
+
+
+def test_ensure_sample__removes_what_a_killed_process_left(tmp_path: Path, small: None) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid in (ended.pid, os.getppid()):
+        (tmp_path / f"sample.{pid}.part/tiles").mkdir(parents=True)
+    sample.ensure_sample(tmp_path / "sample")
+    assert {path.name for path in tmp_path.iterdir()} == {"sample", f"sample.{os.getppid()}.part"}
 
 
 def test_ensure_sample__another_process_was_faster(

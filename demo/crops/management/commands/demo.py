@@ -34,6 +34,7 @@ class Command(BaseCommand):
         """See BaseCommand.handle()."""
         # Shells start background jobs with Ctrl-C switched off, which would leave a demo that only a kill ends.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with listen(host, port) as listener, lock():
                 self.run(listener, host)
