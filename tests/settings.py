@@ -7,6 +7,7 @@ TEST_DATABASE=postgresql runs the same tests on PostgreSQL. Sites of real proces
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 from settings_example import *  # noqa: F403  the example is the base, so that it is tested, too
 from settings_example import INSTALLED_APPS as EXAMPLE_APPS
@@ -14,7 +15,12 @@ from tests.support import postgresql
 
 SECRET_KEY = "only for tests"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
-INSTALLED_APPS = [*EXAMPLE_APPS, "tests"]
+INSTALLED_APPS = [
+    *EXAMPLE_APPS,
+    "tests",
+    # Its tables must be known to what empties the database between tests. The classic environment lacks its packages.
+    *(["demo.crops"] if find_spec("tifffile") else []),
+]
 
 ROOT_URLCONF = "tests.urls"
 ASGI_APPLICATION = "tests.asgi.application"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.test import override_settings
 
 from tests.demo import kit
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 @pytest.fixture
 def crops_app(db: None, tmp_path: Path) -> Iterator[Path]:
     """demo.crops with its own URLs and a folder of the test's own, which is returned."""
+    templates = Path(apps.get_app_config("crops").path) / "templates"
     changes = {
         "ROOT_URLCONF": "demo.urls",
+        # Its own 404.html, which is behind that of the tests otherwise.
+        "TEMPLATES": [{**settings.TEMPLATES[0], "DIRS": [templates]}],
         "LOGIN_URL": "login",
         "LOGIN_REDIRECT_URL": "index",
         "DEMO_VAR": tmp_path,
