@@ -29,7 +29,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Page:
-    """The other end of one `UpdatesConsumer`: what a browser and an ASGI server do, without both."""
+    """The other end of one `UpdatesConsumer`: what a browser and an ASGI server do, without both.
+
+    Unlike Channels' communicators it leaves the closing of database connections as it is.
+    """
 
     def __init__(
         self,
@@ -40,13 +43,15 @@ class Page:
         subprotocols: Iterable[str] | None = None,
         headers: Iterable[tuple[bytes, bytes]] | None = None,
         send: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
+        application: Any = None,
+        path: str = "/channels/updates/",
     ) -> None:
         if headers is None:
             headers = [(b"host", HOST), (b"origin", ORIGIN)]
         self.scope: dict[str, Any] = {
             "type": "websocket",
             "scheme": "ws",
-            "path": "/channels/updates/",
+            "path": path,
             "headers": [*headers, *([(b"cookie", cookie.encode("latin-1"))] if cookie else [])],
             "subprotocols": list(subprotocols if subprotocols is not None else [SUBPROTOCOL] if v1 else []),
         }
@@ -57,6 +62,7 @@ class Page:
         self._inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._outbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._replacement = send
+        self._application = application or UpdatesConsumer.as_asgi()
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> Page:
@@ -68,7 +74,7 @@ class Page:
     async def shake_hands(self) -> dict[str, Any]:
         """Connect and return the consumer's answer."""
         self._inbound.put_nowait({"type": "websocket.connect"})
-        self._task = asyncio.create_task(UpdatesConsumer(self.scope, self._inbound.get, self._send).run())
+        self._task = asyncio.ensure_future(self._application(self.scope, self._inbound.get, self._send))
         self._task.add_done_callback(lambda _task: self._outbound.put_nowait({"type": "ended"}))
         return await self.event()
 
@@ -137,6 +143,25 @@ class Page:
         if self._replacement is not None:
             await self._replacement(event)
         self._outbound.put_nowait(event)
+
+
+async def http(application: Any, path: str, method: str = "GET") -> tuple[int, dict[bytes, bytes], bytes]:
+    """Ask an ASGI application; return status, headers and body once it has ended."""
+    sent: list[dict[str, Any]] = []
+    request = [{"type": "http.request", "body": b""}]
+
+    async def receive() -> dict[str, Any]:
+        if not request:
+            await asyncio.Event().wait()  # the client stays
+        return request.pop()
+
+    async def send(answer: dict[str, Any]) -> None:
+        sent.append(answer)
+
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [(b"host", HOST)]}
+    await application(scope, receive, send)
+    start, *parts = sent
+    return start["status"], dict(start["headers"]), b"".join(part.get("body", b"") for part in parts)
 
 
 class SpyLayer:

@@ -22,7 +22,7 @@ from catmaid_notify.consumers import HealthConsumer
 from catmaid_notify.hub import Hub, get_hub
 from catmaid_notify.models import Message
 from catmaid_notify.protocol import SUBPROTOCOL, Close
-from tests.unit.drivers import HOST, ORIGIN, Page, SpyLayer, until
+from tests.unit.drivers import HOST, ORIGIN, Page, SpyLayer, http, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -634,18 +634,7 @@ async def test_log__one_line_with_code_user_and_origin(
 
 
 async def health(method: str = "GET") -> tuple[int, dict[bytes, bytes], bytes]:
-    sent: list[dict[str, Any]] = []
-
-    async def send(answer: dict[str, Any]) -> None:
-        sent.append(answer)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b""}
-
-    scope = {"type": "http", "method": method, "path": "/channels/health/", "headers": []}
-    await HealthConsumer.as_asgi()(scope, receive, send)
-    start, body = sent
-    return start["status"], dict(start["headers"]), body["body"]
+    return await http(HealthConsumer.as_asgi(), "/channels/health/", method)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -154,7 +154,7 @@ async def test_round__frame_is_that_of_the_push(
     v1 = await page(user=user).live()
     pk = await notify(user, "<b>Crop</b>")
     await rounds.one()
-    stored = await Message.objects.aget(pk=pk)
+    stored = await in_db(Message.objects.get)(pk=pk)
     assert await fence(hub, user, v1) == [
         {
             "event": "new-message",

@@ -182,6 +182,22 @@ async def test_push__client_that_goes_while_the_server_writes(
     assert not lost  # such as "Task exception was never retrieved"
 
 
+async def test_push__never_overtakes_what_a_cancelled_send_left(v1: Made) -> None:
+    """A server's own future that is cancelled ends what waits for it; its socket must not go on with a gap."""
+    v1.server.gate.clear()
+    v1.push("a", "b", "c")
+    await v1.server.waiting.wait()
+    v1.server.error = asyncio.CancelledError()
+    v1.server.gate.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    v1.server.error = None
+    v1.push("d")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert v1.server.sent in ([], ["b", "c", "d"])
+
+
 async def test_push__after_closing_sends_nothing(v1: Made) -> None:
     v1.socket.close(Close.SILENT)
     v1.push("a")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
+import time
 import uuid
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import shared_task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from catmaid_notify import publish, tasks
+from catmaid_notify import publish, tasks, throttle
 from catmaid_notify.exceptions import BrokerUnavailable, InvalidMessage, UnknownUser, UserTaskError
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.tasks import USER_HEADER, UserTask
@@ -304,24 +307,45 @@ def test_progress__first_report_is_not_held_back(user: User, pushes: Pushes) -> 
 
 
 class Clock:
-    """Time as a test says it is, for progress."""
+    """Time as a test says it is, for the throttle of progress; its timers fire in the test's thread."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(tasks.time, "monotonic", lambda: self.now)
+        self._timers: list[tuple[float, Callable[[], None]]] = []
+        clock = self
+
+        class Timer:
+            def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+                self._entry = (clock.now + seconds, function)
+
+            def start(self) -> None:
+                clock._timers.append(self._entry)
+
+            def cancel(self) -> None:
+                if self._entry in clock._timers:
+                    clock._timers.remove(self._entry)
+
+        monkeypatch.setattr(throttle, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(throttle, "threading", SimpleNamespace(Condition=threading.Condition, Timer=Timer))
+
+    def go(self, seconds: float) -> None:
+        self.now += seconds
+        for entry in [entry for entry in self._timers if entry[0] <= self.now]:
+            self._timers.remove(entry)
+            entry[1]()
 
 
 def test_progress__is_throttled(user: User, pushes: Pushes, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
 
     def go_on(task: UserTask) -> None:
-        for step in range(1, 10_001):
-            clock.now += 0.001
+        for step in range(1, 1001):
+            clock.go(0.01)
             task.progress(step, 100_000)
 
     does(go_on)
     run(work, user)
-    assert 38 <= len(pushes.events("task-progress")) <= 43  # 4 a second, 10 s long, start and end
+    assert 38 <= len(pushes.events("task-progress")) <= 44  # 4 a second, 10 s long, start and end
 
 
 def test_progress__held_back_calls_cost_no_statement(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,12 +397,62 @@ def test_progress__latest_state_wins(user: User, pushes: Pushes, monkeypatch: py
     def go_on(task: UserTask) -> Any:
         for step in (1, 2, 3):
             task.progress(step, 10, f"{step}")
-        clock.now += 1
-        task.progress(4, 10, "4")
+        clock.go(1)  # and the task says nothing more
         return TaskProgress.objects.get().text
 
     does(go_on)
-    assert run(work, user).get() == "4"
+    assert run(work, user).get() == "3"
+    assert [frame["payload"]["text"] for frame in pushes.events("task-progress")][:3] == ["", "1", "3"]
+
+
+def test_progress__nothing_held_back_follows_the_end(
+    user: User, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+
+    def go_on(task: UserTask) -> None:
+        for step in (1, 2, 3):
+            task.progress(step, 10)
+
+    does(go_on)
+    run(work, user)
+    ended = len(pushes)
+    clock.go(10)
+    assert len(pushes) == ended
+    assert not TaskProgress.objects.exists()
+
+
+def test_progress__in_a_transaction_of_the_task_waits_for_nobody(user: User, settings: SettingsWrapper) -> None:
+    """What is held back is sent by another thread, whose connection must not wait for the task's own transaction."""
+    settings.CATMAID_NOTIFY_PROGRESS_PER_SECOND = 50
+    stuck = []
+
+    def end_waiting() -> None:
+        stuck.append(1)
+        if connection.vendor == "postgresql":
+            from django.db import connections
+
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+            connections.close_all()
+
+    def go_on(task: UserTask) -> None:
+        with transaction.atomic():
+            Message.objects.create(user=user, title="the work of the task")
+            for step in range(10):
+                task.progress(step, 100, f"{step}")
+                time.sleep(0.01)  # work that takes its time
+
+    watchdog = threading.Timer(3, end_waiting)
+    watchdog.start()
+    does(go_on)
+    run(work, user)
+    watchdog.cancel()
+    watchdog.join()
+    assert not stuck
 
 
 def test_progress__is_each_executions_own(user: User) -> None:
@@ -695,8 +769,23 @@ def fail(*_args: Any) -> Any:
     raise RuntimeError(SECRET)
 
 
+def ask_for_a_missing_table(*_args: Any) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column FROM no_such_table")
+
+
+def swallow_a_database_error(*_args: Any) -> Any:
+    try:
+        ask_for_a_missing_table()
+    except DatabaseError:
+        pass
+    raise RuntimeError(SECRET)
+
+
 BAD_WORDS: dict[str, Callable[..., Any]] = {
     "raises": fail,
+    "database error": ask_for_a_missing_table,
+    "swallowed database error": swallow_a_database_error,
     "title missing": lambda *_: {"text": "a"},
     "unknown argument": lambda *_: {"title": "a", "colour": "red"},
     "bad action": lambda *_: {"title": "a", "action": "javascript:alert(1)"},
@@ -737,6 +826,7 @@ def test_words__overridden_by_a_base_exception_end_the_process_still(user: User)
 
 BAD_TITLES: dict[str, Callable[..., Any]] = {
     "raises": fail,
+    "database error": ask_for_a_missing_table,
     "empty": lambda *_: "",
     "long": lambda *_: "x" * 250,
     "longer": lambda *_: "x" * 10_000,
