@@ -140,6 +140,9 @@ class TaskProgress(models.Model):
     started = models.DateTimeField(_("started"), default=timezone.now, editable=False)
     updated = models.DateTimeField(_("updated"), default=timezone.now)
 
+    is_locked = False
+    """Whether the transaction of who made this state holds the row; nothing that is stored."""
+
     objects = TaskProgressQuerySet.as_manager()
 
     class Meta:

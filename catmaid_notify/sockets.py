@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
+from catmaid_notify.aio import being_cancelled
 from catmaid_notify.conf import conf
 from catmaid_notify.protocol import Close, Event, frame
 
@@ -69,7 +70,11 @@ class Socket:
             self._queue.append(text)
             self._queued += size
             return
-        rest = _step(self._send({"type": "websocket.send", "text": text}))
+        try:
+            rest = _step(self._send({"type": "websocket.send", "text": text}))
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the other sockets get their frames all the same
+            self.close(Close.SILENT)
+            return
         if rest is not None:
             self._writer = asyncio.get_running_loop().create_task(self._write(rest))
 
@@ -123,9 +128,11 @@ class Socket:
                 text = self._queue.popleft()
                 self._queued -= size_of(text)
                 await self._send({"type": "websocket.send", "text": text})
-        except Exception:  # noqa: BLE001 - servers raise what they like when the client went while we wrote
+        except (Exception, asyncio.CancelledError):  # servers raise what they like when the client went meanwhile
             self._writer = None
-            self.gone()
+            if being_cancelled():
+                raise
+            self.close(Close.SILENT)  # frames are lost: a client that is there after all has to come again
         finally:
             self._writer = None
 
@@ -136,17 +143,12 @@ def size_of(text: str) -> int:
 
 
 def _step(awaitable: Awaitable[None]) -> Awaitable[None] | None:
-    """Run a coroutine to its first suspension; return what is left of it, ``None`` when it has ended.
-
-    An error of the server's ``send`` means that the client is gone, which the consumer learns from ``receive``.
-    """
+    """Run a coroutine to its first suspension; return what is left of it, ``None`` when it has ended."""
     if not isinstance(awaitable, Coroutine):
         return awaitable
     try:
         yielded = awaitable.send(None)
     except StopIteration:
-        return None
-    except Exception:  # noqa: BLE001 - Daphne and uvicorn raise different ones; others must get their frames
         return None
     return _resume(awaitable, yielded)
 

@@ -21,6 +21,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, TypeVar
 
 from celery import Task
@@ -91,6 +92,8 @@ class UserTask(Task):
         was_complete = getattr(request, "catmaid_notify_complete", False)
         request.catmaid_notify_complete = 0 < total <= done
         row = self._row(done, total, text)
+        # The timer's thread must not wait for a row that the task's own transaction has locked.
+        row.is_locked = in_transaction(router.db_for_write(TaskProgress))
         self._throttle(row, at_once=request.catmaid_notify_complete and not was_complete)
 
     # For who words the messages
@@ -205,10 +208,10 @@ class UserTask(Task):
         kwargs: Mapping[str, Any],
     ) -> TaskProgress:
         """Return the last progress, whose row is gone."""
+        message = self._worded(state, outcome, args, kwargs)
         with transaction.atomic(using=router.db_for_write(Message)):
             last = TaskProgress.objects.filter(pk=task_id).first()
             TaskProgress.objects.filter(pk=task_id).delete()
-            message = self._worded(state, outcome, args, kwargs)
             if message is not None:
                 api.notify_user(pk, key=_key(task_id, state), **message)
         if last is None:
@@ -221,8 +224,12 @@ class UserTask(Task):
     ) -> dict[str, Any] | None:
         """Return the task's own words, or ours where they fail: a user must not wait for a message in vain."""
         is_success = state == TaskProgress.State.SUCCESS
+        words = self.success_message if is_success else self.failure_message
+        using = router.db_for_write(Message)
         try:
-            message = (self.success_message if is_success else self.failure_message)(outcome, args, kwargs)
+            # Words may ask the database, and fail there: that must not break a transaction around the task.
+            with transaction.atomic(using=using) if in_transaction(using) else nullcontext():
+                message = words(outcome, args, kwargs)
             if message is not None:
                 api.check_message(**message)
         except Exception:  # words are host code, and may do whatever they like
@@ -271,6 +278,13 @@ class UserTask(Task):
 
 def _report(row: TaskProgress) -> None:
     """Store how far a task is, and push it; from the task's thread, or from one of its own while the task is busy."""
+    is_timer = isinstance(threading.current_thread(), threading.Timer)
+    if not (is_timer and row.is_locked):
+        _store(row, is_timer=is_timer)
+    api.push_progress(row, TaskProgress.State.RUNNING)
+
+
+def _store(row: TaskProgress, *, is_timer: bool) -> None:
     values = {name: getattr(row, name) for name in ("user_id", "title", "done", "total", "text", "updated")}
     try:
         # A savepoint: an error must not break a transaction of the task's own.
@@ -280,9 +294,13 @@ def _report(row: TaskProgress) -> None:
     except DatabaseError as error:
         logger.warning("Progress not stored: task=%s reason=%s", row.pk, error)
     finally:
-        if isinstance(threading.current_thread(), threading.Timer):
+        if is_timer:
             connections.close_all()  # this thread's own, which nobody else would close
-    api.push_progress(row, TaskProgress.State.RUNNING)
+
+
+def in_transaction(using: str) -> bool:
+    """Return whether the calling thread is in a transaction on this database."""
+    return bool(transaction.get_connection(using).in_atomic_block)
 
 
 def _number(value: Any) -> float:
@@ -307,7 +325,7 @@ def _while_database_is_away(store: Callable[[], T]) -> T:
         try:
             return store()
         except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block:
+            if in_transaction(connection.alias):
                 raise
             logger.warning("Message of a task's end not stored, trying again: reason=%s", error)
             connection.close()

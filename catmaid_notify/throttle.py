@@ -5,57 +5,75 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+STOP_SECONDS: Final = 5.0
+"""How long `Throttle.stop` waits for a state that is being sent just then."""
 
 
 class Throttle(Generic[T]):
     """Calls ``send`` with at most one state an ``interval`` (in seconds), from the caller's thread or from a timer's.
 
-    After `stop` nothing is sent any more, also by a timer that runs just then.
+    A caller never waits for the timer: what ``send`` waits for may be something that the caller has locked.
     """
 
     def __init__(self, send: Callable[[T], None], interval: float) -> None:
         self._send = send
         self._interval = interval
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._due = 0.0
         self._held: list[T] = []
         self._timer: threading.Timer | None = None
+        self._is_sending = False
         self._stopped = False
 
     def __call__(self, state: T, *, at_once: bool = False) -> None:
         """Send ``state`` now if that is due (or ``at_once``), else later, unless a newer one comes."""
-        with self._lock:
+        with self._changed:
             if self._stopped:
                 return
-            now = time.monotonic()
-            if now < self._due and not at_once:
+            if self._is_sending or (time.monotonic() < self._due and not at_once):
                 self._held = [state]
-                if self._timer is None:
-                    self._timer = threading.Timer(self._due - now, self._send_held)
-                    self._timer.daemon = True
-                    self._timer.start()
+                self._start_timer()
                 return
             self._held = []
-            self._due = now + self._interval
-            self._send(state)
+            self._is_sending = True
+        self._send_exclusively(state)
 
     def stop(self) -> None:
-        """Send nothing any more."""
-        with self._lock:
+        """Send nothing any more, also not from a timer that runs just then."""
+        with self._changed:
             self._stopped = True
             self._held = []
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            self._changed.wait_for(lambda: not self._is_sending, timeout=STOP_SECONDS)
+
+    def _start_timer(self) -> None:
+        if self._timer is None and not self._is_sending:
+            self._timer = threading.Timer(max(0.0, self._due - time.monotonic()), self._send_held)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _send_held(self) -> None:
-        with self._lock:
+        with self._changed:
             self._timer = None
             held, self._held = self._held, []
-            if self._stopped or not held:
+            if self._stopped or self._is_sending or not held:
                 return
-            self._due = time.monotonic() + self._interval
-            self._send(held[0])
+            self._is_sending = True
+        self._send_exclusively(held[0])
+
+    def _send_exclusively(self, state: T) -> None:
+        try:
+            self._send(state)
+        finally:
+            with self._changed:
+                self._is_sending = False
+                self._due = time.monotonic() + self._interval
+                if self._held and not self._stopped:
+                    self._start_timer()
+                self._changed.notify_all()
