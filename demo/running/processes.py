@@ -108,10 +108,13 @@ class _Process:
 
 
 def _end_with_parent() -> None:
-    """Have this child told to end when its parent is gone, however that came; Linux only."""
+    """Have this child end when its parent is gone, however that came; Linux only.
+
+    By SIGQUIT, at which a worker doesn't wait for its tasks: nobody would be there to tell it not to.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGQUIT)
 
 
 def _wait_until_it_answers(host: str, port: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import time
 import urllib.error
 import urllib.parse
@@ -48,6 +49,18 @@ class Running:
         self.process = self._start("demo", *command, env=self.env)
         self.process.wait_for(READY, timeout=40)
         return self.process
+
+    def end(self) -> None:
+        """End all of its processes, however that works: after a test, none shall be left."""
+        for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 10.0)):
+            for pid in self.processes():
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    continue
+            deadline = time.monotonic() + seconds
+            while self.processes() and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def client(self, name: str = "demo") -> Client:
         """Sign in."""

@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,15 +31,19 @@ Start = Callable[..., "Process"]
 
 
 @pytest.fixture
-def embedded(tmp_path: Path, start: Start) -> Running:
+def embedded(tmp_path: Path, start: Start) -> Iterator[Running]:
     """The demo in one process."""
-    return Running(tmp_path, start)
+    demo = Running(tmp_path, start)
+    yield demo
+    demo.end()
 
 
 @pytest.fixture
-def on_rabbitmq(tmp_path: Path, start: Start, vhost: Vhost) -> Running:
+def on_rabbitmq(tmp_path: Path, start: Start, vhost: Vhost) -> Iterator[Running]:
     """The demo with RabbitMQ and a worker process."""
-    return Running(tmp_path, start, AMQP_URL=vhost.url)
+    demo = Running(tmp_path, start, AMQP_URL=vhost.url)
+    yield demo
+    demo.end()
 
 
 def stop(demo: Running, number: int = signal.SIGTERM) -> float:
@@ -201,16 +205,16 @@ def test_rabbitmq__a_killed_worker_process_loses_nothing(on_rabbitmq: Running) -
     assert len(until(demo.messages)) == 1
 
 
-def test_rabbitmq__a_crop_that_takes_too_long(tmp_path: Path, start: Start, vhost: Vhost) -> None:
-    demo = Running(tmp_path, start, AMQP_URL=vhost.url, DEMO_CROP_SECONDS_MAX="1")
-    demo.block(7)
-    demo.start()
-    client = demo.client()
+def test_rabbitmq__a_crop_that_takes_too_long(on_rabbitmq: Running) -> None:
+    on_rabbitmq.env["DEMO_CROP_SECONDS_MAX"] = "1"
+    on_rabbitmq.block(7)
+    on_rabbitmq.start()
+    client = on_rabbitmq.client()
     crop = client.crop()
     (message,) = until(client.messages)
     assert "took longer than" in message["text"]
     assert state_of(client, crop) == "failed"
-    assert demo.unfinished() == []
+    assert on_rabbitmq.unfinished() == []
 
 
 def test_rabbitmq__revoked_by_who_runs_the_site(on_rabbitmq: Running, vhost: Vhost) -> None:
@@ -241,8 +245,11 @@ def test_rabbitmq__ends_when_one_of_its_processes_dies(on_rabbitmq: Running) -> 
 
 
 def test_rabbitmq__nothing_outlives_a_killed_demo(on_rabbitmq: Running) -> None:
+    on_rabbitmq.block(7)
     process = on_rabbitmq.start()
-    until(lambda: len(on_rabbitmq.processes()) == 5)  # itself, Daphne, the worker and its two
+    on_rabbitmq.client().crop()
+    until(on_rabbitmq.unfinished)
+    assert len(on_rabbitmq.processes()) == 5  # itself, Daphne, the worker and its two
     os.kill(process.pid, signal.SIGKILL)
     until(lambda: not on_rabbitmq.processes(), seconds=10)
 
