@@ -1,7 +1,10 @@
-"""A RabbitMQ node of the test's own, from the installed package: for tests that stop, block or kill a broker.
+"""RabbitMQ nodes of the tests' own, for tests that stop, block or kill a broker, alone or as a cluster.
 
-Nothing of the machine's own node is touched: name, ports, folders and cookie are the test's. Its guest user may connect
-from this machine, as everywhere.
+Nothing of the machine's own node is touched: names, ports, folders, cookie and epmd are the test's. All of it listens
+on 127.0.0.1 only; the guest user may connect from there, as everywhere.
+
+The nodes are of the installed package, or of another Debian system below the folder that ``TEST_BROKER_ROOT`` names:
+that is how `make test-brokers` comes by other versions. ``TEST_BROKER_CONFIG`` holds further lines of rabbitmq.conf.
 """
 
 from __future__ import annotations
@@ -17,60 +20,132 @@ from pathlib import Path
 
 from tests.support.ports import free_port, listens
 
+ROOT = Path(os.environ.get("TEST_BROKER_ROOT", "/"))
 BIN = Path(os.environ.get("RABBITMQ_BIN", "/usr/lib/rabbitmq/bin"))
+CONFIG = os.environ.get("TEST_BROKER_CONFIG", "")
+INSIDE = Path("/srv")
+"""Where a node below another root finds its folder."""
+IN_ROOT = 'mount -t proc proc "$1/proc" && mount --bind "$2" "$1$3" && root=$1 && shift 3 && exec chroot "$root" "$@"'
 START_SECONDS = 60
+VHOSTS_AT_ONCE = 8
+"""Each call of rabbitmqctl starts an Erlang VM, which takes longer than making a vhost."""
+
+
+def chosen() -> bool:
+    """Say whether another broker than the machine's is to be used for everything."""
+    return ROOT != Path("/")
 
 
 def missing() -> str:
     """Say why no node can be started; an empty string if one can."""
-    return "" if (BIN / "rabbitmq-server").exists() else f"no rabbitmq-server in {BIN}"
+    if chosen() and os.geteuid() != 0:
+        return f"only root can start a node below {ROOT}"
+    return "" if (ROOT / BIN.relative_to("/") / "rabbitmq-server").exists() else f"no rabbitmq-server in {ROOT}{BIN}"
+
+
+def _command(folder: Path, *command: str | Path) -> list[str | Path]:
+    """Return how to run a command for a node with that folder, where the broker is installed."""
+    if not chosen():
+        return list(command)
+    # The mounts are the process's own: they end with it, and no other process sees them.
+    return ["unshare", "--mount", "sh", "-euc", IN_ROOT, "sh", ROOT, folder, INSIDE, *command]
+
+
+@contextlib.contextmanager
+def _epmd(folder: Path) -> Iterator[int]:
+    """Run an epmd, by which Erlang nodes find each other, and yield its port.
+
+    Erlang would start one by itself, and leave it behind.
+    """
+    port = free_port()
+    command = _command(folder, "epmd", "-address", "127.0.0.1", "-port", str(port))
+    with (folder / "epmd.log").open("wb") as output:
+        started = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait_for_port(port, started, "epmd did not start")
+        yield port
+    finally:
+        started.kill()
+        started.wait()
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], failure: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not listens(port, "127.0.0.1"):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(failure)
+        time.sleep(0.1)
 
 
 class Broker:
     """One node. `start` may be called again after `stop` or `kill`; its data stays."""
 
-    def __init__(self, folder: Path, *, config: str = "") -> None:
+    def __init__(self, folder: Path, *, epmd_port: int, config: str = "") -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
-        self._name = f"test{secrets.token_hex(4)}@localhost"
+        self.name = f"test{secrets.token_hex(4)}@localhost"
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\n{config}\n")
+        self._vhosts: list[str] = []
+        listener = f"listeners.tcp.local = 127.0.0.1:{self.port}"
+        (folder / "rabbitmq.conf").write_text(f"{listener}\n{CONFIG}\n{config}\n")
         (folder / "enabled_plugins").write_text("[].\n")
+        cookie = folder / ".erlang.cookie"
+        cookie.write_text("tests")
+        cookie.chmod(0o400)
+        home = INSIDE if chosen() else folder
         self._env = {
             **os.environ,
-            "HOME": str(folder),
-            "RABBITMQ_NODENAME": self._name,
+            "HOME": str(home),
+            "LC_ALL": "C.UTF-8",
+            "ERL_EPMD_PORT": str(epmd_port),
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(folder / "log"),
-            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-            "RABBITMQ_ERLANG_COOKIE": "tests",
+            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             # Small: several nodes share two cores.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
     def start(self) -> None:
         """Start the node, and return when it takes connections."""
         with (self.folder / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [BIN / "rabbitmq-server"], env=self._env, stdout=output, stderr=output, start_new_session=True
+                _command(self.folder, BIN / "rabbitmq-server"),
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not listens(self.port, "127.0.0.1"):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"RabbitMQ did not start:\n{(self.folder / 'output.log').read_text()[-2000:]}")
-            time.sleep(0.1)
+        try:
+            _wait_for_port(self.port, self._process, "RabbitMQ did not start")
+        except RuntimeError as error:
+            said = (self.folder / "output.log").read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{error}:\n{said}") from None
 
     def ctl(self, *arguments: str) -> str:
         """Run ``rabbitmqctl`` on this node and return what it prints."""
-        command = [BIN / "rabbitmqctl", "-q", *arguments]
+        command = _command(self.folder, BIN / "rabbitmqctl", "-q", *arguments)
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=90, check=False)
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def vhost(self) -> str:
+        """Return the name of a vhost that nobody has used yet, with all rights for guest; it goes with the node."""
+        if not self._vhosts:
+            self._vhosts = [f"v{secrets.token_hex(4)}" for _ in range(VHOSTS_AT_ONCE)]
+            names = ", ".join(f'<<"{name}">>' for name in self._vhosts)
+            rights = ", ".join(['<<"guest">>', "V", *['<<".*">>'] * 3, '<<"tests">>'])
+            make = f'rabbit_vhost:add(V, <<"tests">>), rabbit_auth_backend_internal:set_permissions({rights})'
+            self.ctl("eval", f"[begin {make} end || V <- [{names}]].")
+        return self._vhosts.pop()
 
     def stop(self) -> None:
         """End the node as an operator would."""
@@ -81,19 +156,46 @@ class Broker:
         self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            # The whole session: the script, the Erlang VM and its helpers, all started by `start`.
-            os.killpg(self._process.pid, number)
-            self._process.wait(60)
-        self._process = None
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        # The whole session: the script, the Erlang VM and its helpers, all started by `start`. The script ends first.
+        os.killpg(process.pid, number)
+        process.wait(60)
+        deadline = time.monotonic() + 60
+        with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.killpg(process.pid, 0)
+                time.sleep(0.05)
+            raise RuntimeError(f"RabbitMQ did not end: pid={process.pid}")
 
 
 @contextlib.contextmanager
 def broker(folder: Path, *, config: str = "") -> Iterator[Broker]:
     """Start a node, and end it afterwards."""
-    made = Broker(folder, config=config)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.kill()
+    with _epmd(folder) as epmd_port:
+        made = Broker(folder, epmd_port=epmd_port, config=config)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.kill()
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, *, size: int = 3) -> Iterator[list[Broker]]:
+    """Start nodes and join them, as an operator would by hand; end them afterwards."""
+    with _epmd(folder) as epmd_port, contextlib.ExitStack() as ending:
+        nodes: list[Broker] = []
+        for number in range(size):
+            own = folder / f"node{number}"
+            own.mkdir()
+            node = Broker(own, epmd_port=epmd_port)
+            ending.callback(node.kill)
+            node.start()
+            if nodes:
+                node.ctl("stop_app")
+                node.ctl("join_cluster", nodes[0].name)
+                node.ctl("start_app")
+            nodes.append(node)
+        yield nodes
