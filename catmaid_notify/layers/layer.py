@@ -19,7 +19,7 @@ from channels.exceptions import ChannelFull, MessageTooLarge
 from channels.layers import BaseChannelLayer
 
 from catmaid_notify.exceptions import BrokerUnavailable
-from catmaid_notify.layers import loop_thread, shared, wire
+from catmaid_notify.layers import loop_thread, results, shared, wire
 from catmaid_notify.layers.loop_layer import LoopLayer
 from catmaid_notify.layers.options import LayerOptions
 from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
@@ -190,15 +190,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     ) -> None:
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[NotPublished | None] = loop.create_future()
-
-        def settle(error: NotPublished | None) -> None:
-            if not confirmed.done():
-                confirmed.set_result(error)
-
-        def done(error: NotPublished | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, error)
-
+        done = results.to(loop, confirmed)
         publisher(self.options).submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         error = await confirmed
         if isinstance(error, Refused):
