@@ -102,6 +102,7 @@ class Hub:
             return False
         try:
             async with asyncio.timeout(seconds):
+                await self._own_channel()  # else the receiving side of a process that has just begun looks broken
                 # A group of our own, so nobody gets what is sent to find out whether sending works.
                 await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
         except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does

@@ -1,10 +1,11 @@
-"""How a Celery worker's main process sees a `UserTask`: it alone notices that a worker process was killed."""
+"""How a Celery worker's main process sees a `UserTask`: it alone notices what ends a task from outside."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import TaskRevokedError
 from celery.worker.request import Request
 from django.db import close_old_connections
 
@@ -21,9 +22,15 @@ class UserRequest(Request):
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Handle a failure; of a lost process only this one knows."""
         result = super().on_failure(exc_info, send_failed_event, return_ok)
-        if isinstance(exc_info.exception, WorkerLostError) and not self._runs_again():
-            self._tell(exc_info.exception)
+        # Billiard wraps exceptions with their tracebacks, and may report how a process ended instead of its loss.
+        exc = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt) and not self._runs_again():
+            self._tell(WorkerLostError(str(exc)))
         return result
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:  # noqa: FBT001
+        super()._announce_revoked(reason, terminated, signum, expired)
+        self._tell(TaskRevokedError(reason))
 
     def _runs_again(self) -> bool:
         return bool(self.task.acks_late and self.task.reject_on_worker_lost)

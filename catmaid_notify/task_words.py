@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import TaskRevokedError
 from django.utils.translation import gettext as _
 
 from catmaid_notify.conf import conf
@@ -26,6 +27,10 @@ def failure_text(exc: BaseException) -> str:
         return fit(exc, conf.TEXT_LENGTH_MAX)
     if isinstance(exc, SoftTimeLimitExceeded | TimeLimitExceeded):
         return _("It took longer than this site allows.")
+    if isinstance(exc, TaskRevokedError):
+        if "expired" in str(exc):
+            return _("It could not be started in time. Please start it again.")
+        return _("It was cancelled by the administrators of this site.")
     if isinstance(exc, WorkerLostError):
         return _("Its worker process was stopped. Please start it again.")
     return _("An unexpected error happened. The administrators of this site find its cause in the log.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from asgiref.sync import async_to_sync
 from celery import shared_task
@@ -32,3 +33,10 @@ def send_through_layer(group: str, count: int) -> int:
     for number in range(count):
         async_to_sync(get_channel_layer().group_send)(group, {"type": "a", "n": number, "pid": os.getpid()})
     return os.getpid()
+
+
+@shared_task(base=UserTask, bind=True)
+def wait(self: UserTask, seconds: float) -> None:
+    """Say that it runs, in which process, and do nothing for a while."""
+    self.progress(1, 2, f"pid {os.getpid()}")
+    time.sleep(seconds)
