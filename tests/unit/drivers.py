@@ -129,6 +129,12 @@ class Page:
         """Send a binary frame."""
         self._inbound.put_nowait({"type": "websocket.receive", "bytes": data})
 
+    async def heard(self) -> None:
+        """Wait until the consumer has acted on all that was sent; for dialects that have no answers."""
+        await until(self._inbound.empty)
+        for _ in range(3):
+            await asyncio.sleep(0)
+
     async def leave(self) -> None:
         """Disconnect; fail if the consumer raises or goes on."""
         if self._task is None:

@@ -440,6 +440,12 @@ def test_notify_users__queryset(users: list[User], django_user_model: type[User]
     assert api.notify_users(django_user_model.objects.filter(username__startswith="u1"), "a") == 11
 
 
+def test_notify_users__queryset_is_read_for_its_keys_alone(users: list[User], django_user_model: type[User]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        api.notify_users(django_user_model.objects.all(), "a")
+    assert "username" not in queries.captured_queries[0]["sql"]
+
+
 @pytest.mark.parametrize(
     "form",
     ["only", "sliced", "prefetched", "joined twice", "values_list", "evaluated", "union"],

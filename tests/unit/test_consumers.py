@@ -235,7 +235,7 @@ async def test_handshake__client_that_leaves_while_the_broker_is_slow(
     layer = spy_layer()
     layer.open.clear()
     opened = await page(user=ANN).open()
-    await layer.called("new_channel")
+    await until(lambda: get_hub().count(GROUP) == 1)
     leaving = asyncio.create_task(opened.leave())
     layer.open.set()
     await leaving
@@ -509,6 +509,7 @@ def test_frames__no_json_ends_the_socket(value: Any) -> None:
 async def test_frames__plain_clients_are_not_answered(plain: Page, hub: Hub) -> None:
     for text in ('{"event": "ping", "payload": {"nonce": "a"}}', '{"event": "subscribe", "topic": "a"}', "nonsense"):
         plain.send_text(text)
+    await plain.heard()
     hub.deliver(GROUP, event("fence"))
     assert (await plain.frame())["event"] == "fence"
 
@@ -527,6 +528,7 @@ async def test_frames__are_not_relayed(plain: Page, page: Callable[..., Page]) -
 async def test_limits__largest_frame_is_taken(kind: str, hub: Hub) -> None:
     opened = await page_of(kind)
     opened.send_text("x" * 1024)
+    await opened.heard()
     hub.deliver(GROUP, event("fence"))
     assert (await opened.frame())["event"] == "fence"
     await opened.leave()

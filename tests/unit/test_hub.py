@@ -16,7 +16,7 @@ from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.hub import Hub, get_hub
 from catmaid_notify.protocol import Close, user_group
 from catmaid_notify.sockets import Socket
-from tests.unit.drivers import PATIENCE, SpyLayer
+from tests.unit.drivers import PATIENCE, SpyLayer, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,8 @@ async def test_get_hub__is_one_a_loop(hub: Hub) -> None:
 async def test_join__returns_once_the_layer_has_the_membership(layer: SpyLayer, hub: Hub) -> None:
     layer.open.clear()
     joining = asyncio.create_task(joined(hub))
-    await layer.called("new_channel")
+    await until(lambda: hub.count("updates-7") == 1)
+    await asyncio.sleep(0)
     assert not joining.done()
     layer.open.set()
     await joining
@@ -220,7 +221,7 @@ async def test_join__works_again_after_a_failure(layer: SpyLayer, hub: Hub) -> N
 async def test_join__one_who_gives_up_does_not_stop_others(layer: SpyLayer, hub: Hub) -> None:
     layer.open.clear()
     impatient, patient = asyncio.create_task(joined(hub)), asyncio.create_task(joined(hub))
-    await layer.called("new_channel")
+    await until(lambda: hub.count("updates-7") == 2)
     impatient.cancel()
     await asyncio.wait({impatient})
     layer.open.set()

@@ -101,6 +101,13 @@ def test_push__keeps_the_order(settings: SettingsWrapper) -> None:
     assert [group for group, _message in wait_for(200)] == [f"updates-{number}" for number in range(200)]
 
 
+def test_push__layer_of_the_sites_loops_is_not_used_on_another_one(settings: SettingsWrapper) -> None:
+    use(settings)
+    push("updates-7", MESSAGE)
+    transport: Any = publish.transport()
+    assert transport._layer is not publish.channel_layers["default"]
+
+
 def test_push__layer_that_takes_messages_from_any_thread(settings: SettingsWrapper) -> None:
     use(settings, "Nowait")
     push("updates-7", MESSAGE)

@@ -460,11 +460,11 @@ async def test_reconciler__looks_back_a_minute_beyond_the_last_round(user: User,
 async def test_reconciler__looks_back_to_the_last_round_that_succeeded(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = reconcile.time.monotonic()
-    clock = [now - 100]
-    monkeypatch.setattr(reconcile, "time", type("Clock", (), {"monotonic": staticmethod(lambda: clock[0])}))
+    now = time.monotonic()
+    clock = [now - 400]
+    monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     reconciler = Reconciler()
-    missed = await store(user, age=90)
+    missed = await store(user, age=300)
     with monkeypatch.context() as patched:
         patched.setattr(reconcile, "_created_within", lambda *_: (_ for _ in ()).throw(OperationalError("away")))
         clock[0] = now - 50
@@ -474,10 +474,22 @@ async def test_reconciler__looks_back_to_the_last_round_that_succeeded(
     assert [message.pk for message, _age in await reconciler.round([user.pk])] == [missed.pk]
 
 
+async def test_reconciler__looks_back_no_further_than_it_must(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    clock = [now - 400]
+    monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    reconciler = Reconciler()
+    clock[0] = now - 30
+    await reconciler.round([user.pk])
+    clock[0] = now
+    await store(user, age=300)
+    assert await reconciler.round([user.pk]) == []
+
+
 async def test_reconciler__remembers_longer_than_it_looks_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = reconcile.time.monotonic()
+    now = time.monotonic()
     clock = [now]
-    monkeypatch.setattr(reconcile, "time", type("Clock", (), {"monotonic": staticmethod(lambda: clock[0])}))
+    monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     reconciler = Reconciler()
     clock[0] = now + 500  # no round has succeeded for long
     looks_back_next = 500 + 30 + 60

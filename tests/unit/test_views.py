@@ -7,14 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from catmaid_notify import api
+from catmaid_notify import api, views
 from catmaid_notify.models import Message, TaskProgress
 
 if TYPE_CHECKING:
@@ -145,6 +145,12 @@ def test_unread__caches_must_ask_and_keep_users_apart(signed_in: Client) -> None
     assert response["ETag"]
 
 
+def test_unread__keeps_users_apart_whatever_the_middleware_does(user: User, rf: RequestFactory) -> None:
+    request = rf.get(UNREAD)
+    request.user = user
+    assert "Cookie" in views.unread(request)["Vary"]
+
+
 def not_modified(client: Client, etag: str) -> Response:
     return client.get(UNREAD, headers={"If-None-Match": etag})
 
@@ -198,6 +204,10 @@ CHANGES: dict[str, Callable[[User], object]] = {
     "one is deleted": lambda user: Message.objects.filter(pk=Message.objects.latest("id").pk).delete(),
     "one is unread again": lambda user: Message.objects.filter(title="read").update(read=False),
     "one is swapped for another": lambda user: (api.mark_read(user, [Message.objects.latest("id").pk]), message(user)),
+    "an old one is swapped for another old one": lambda user: (
+        api.mark_read(user, [Message.objects.earliest("id").pk]),
+        Message.objects.filter(title="read").update(read=False),
+    ),
     "a task starts": lambda user: TaskProgress.objects.create(task_id="u", user=user, title="Crop"),
     "a task moves": lambda user: task(user, done=2, updated=timezone.now()),
     "a task ends": lambda user: TaskProgress.objects.all().delete(),
