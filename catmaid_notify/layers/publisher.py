@@ -26,6 +26,8 @@ logger = logging.getLogger("catmaid_notify.layers")
 
 IN_FLIGHT_MAX: Final = 1000
 """Messages sent and not confirmed yet."""
+SMALL_BYTES: Final = 16_384
+"""Messages up to this size are written without waiting; `IN_FLIGHT_MAX` bounds what the network has not taken."""
 REDECLARE_SECONDS: Final = 3600.0
 """How long a declared queue is taken to be there."""
 
@@ -176,7 +178,13 @@ class Publisher:
             async with asyncio.timeout(item.deadline - time.monotonic()):
                 if item.queue_arguments is not None:
                     await self._declare(channel, item.routing_key, item.queue_arguments)
-                await channel.basic_publish(item.body, exchange=item.exchange, routing_key=item.routing_key)
+                # Waiting until the network has taken it would hold the next ones up; only what is large needs to.
+                await channel.basic_publish(
+                    item.body,
+                    exchange=item.exchange,
+                    routing_key=item.routing_key,
+                    wait=len(item.body) > SMALL_BYTES,  # type: ignore[call-arg] # the abstract class lacks it
+                )
         except aiormq.exceptions.DeliveryError:
             error = Refused(f"a queue of {item.routing_key!r} is full")
         except TimeoutError:
