@@ -132,6 +132,11 @@ def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
     return future.exception() if future.done() and not future.cancelled() else None
 
 
+class _Connection(aio_pika.Connection):
+    def __del__(self) -> None:
+        """Do nothing: we close what was opened. The parent starts a task, in whatever thread collects the garbage."""
+
+
 async def _connect(node: Node, options: LayerOptions, name: str) -> AbstractConnection:
     url = URL.build(
         scheme="amqps" if node.tls else "amqp",
@@ -144,6 +149,7 @@ async def _connect(node: Node, options: LayerOptions, name: str) -> AbstractConn
     )
     return await aio_pika.connect(
         url,
+        connection_class=_Connection,
         timeout=options.connect_timeout,
         ssl_context=options.ssl_context,
         client_properties={"connection_name": f"catmaid_notify {name}"},
