@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 @pytest.fixture
-def spy_layer(settings: SettingsWrapper) -> Callable[[], SpyLayer]:
+def spy_layer(settings: Settings) -> Callable[[], SpyLayer]:
     """Take `SpyLayer` as the channel layer; call it to get the hub's."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.unit.drivers.SpyLayer"}}
     return lambda: channel_layers["default"]

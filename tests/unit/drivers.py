@@ -110,7 +110,7 @@ class Page:
     async def frames_before(self, nonce: str = "fence") -> list[dict[str, Any]]:
         """Return the frames up to the answer to a probe of ours: all that the consumer had to say before it."""
         self.say("ping", {"nonce": nonce})
-        frames = []
+        frames: list[dict[str, Any]] = []
         while True:
             frame = await self.frame()
             if frame["event"] == "pong" and frame["payload"] == {"nonce": nonce}:

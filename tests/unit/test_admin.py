@@ -10,7 +10,7 @@ from catmaid_notify.models import Message
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.test import Client
-    from pytest_django import DjangoAssertMaxNumQueries
+    from pytest_django import DjangoAssertNumQueries
 
 LIST = reverse("admin:catmaid_notify_message_changelist")
 
@@ -38,7 +38,7 @@ def test_list__escapes(admin_client: Client, user: User) -> None:
 
 
 def test_list__number_of_statements_does_not_grow(
-    admin_client: Client, user: User, django_assert_max_num_queries: DjangoAssertMaxNumQueries
+    admin_client: Client, user: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     Message.objects.bulk_create(Message(user=user, title="a") for _ in range(60))
     with django_assert_max_num_queries(10):

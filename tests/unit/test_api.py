@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.contrib.auth.models import User
-    from pytest_django import DjangoCaptureOnCommitCallbacks
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
     from tests.unit.drivers import Pushes
 
@@ -187,7 +186,8 @@ def test_notify_user__bad_content_costs_no_statement(user: User, bad: dict[str, 
 
 
 def test_notify_user__lazy_and_safe_strings(user: User) -> None:
-    stored = api.notify_user(user, lazystr("finished"), text=mark_safe("<b>"))
+    lazy: Any = lazystr("finished")
+    stored = api.notify_user(user, lazy, text=mark_safe("<b>"))
     stored.refresh_from_db()
     assert (stored.title, stored.text) == ("finished", "<b>")
 
@@ -474,7 +474,7 @@ def group_of_users(users: list[User]) -> Group:
     """Two groups with the same three users."""
     groups = [Group.objects.create(name=name) for name in "gh"]
     for group in groups:
-        group.user_set.add(*users[:3])  # type: ignore[attr-defined]
+        group.user_set.add(*users[:3])
     return groups[0]
 
 
@@ -503,9 +503,9 @@ def test_notify_users__what_is_no_user(user: User, bad: Any) -> None:
 
 @pytest.mark.parametrize("form", ["instance", "pk", "text", "bytes"])
 def test_notify_users__one_user_is_not_many(user: User, form: str) -> None:
-    given = {"instance": user, "pk": user.pk, "text": str(user.pk), "bytes": bytes([user.pk % 256])}[form]
+    forms: dict[str, Any] = {"instance": user, "pk": user.pk, "text": str(user.pk), "bytes": bytes([user.pk % 256])}
     with pytest.raises((UnknownUser, TypeError)):  # above all, a text is not the keys of its digits
-        api.notify_users(given, "a")
+        api.notify_users(forms[form], "a")
 
 
 def test_notify_users__bad_content_costs_no_statement(users: list[User]) -> None:
@@ -637,7 +637,7 @@ def test_mark_read__rollback_is_not_told(user: User, pushes: Pushes) -> None:
 
 
 @commits
-def test_mark_read__more_ids_than_a_push_holds(user: User, pushes: Pushes, settings: SettingsWrapper) -> None:
+def test_mark_read__more_ids_than_a_push_holds(user: User, pushes: Pushes, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_PAYLOAD_BYTES_MAX = 200
     stored = [api.notify_user(user, f"{number}").pk for number in range(100)]
     pushes.clear()

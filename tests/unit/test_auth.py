@@ -16,7 +16,7 @@ from catmaid_notify.auth import user_of
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +38,7 @@ async def test_user_of__session_cookie(user: User, key: str) -> None:
     assert await user_of(scope(f"a=b; sessionid={key}; c=d")) == user
 
 
-async def test_user_of__name_of_the_cookie_is_a_setting(user: User, key: str, settings: SettingsWrapper) -> None:
+async def test_user_of__name_of_the_cookie_is_a_setting(user: User, key: str, settings: Settings) -> None:
     settings.SESSION_COOKIE_NAME = "catmaid"
     assert await user_of(scope(f"catmaid={key}")) == user
     assert await user_of(scope(f"sessionid={key}")) is None
@@ -138,7 +138,7 @@ async def test_user_of__middleware_that_found_nobody(key: str, nobody: Any) -> N
     assert await user_of({**scope(f"sessionid={key}"), "user": nobody}) is None
 
 
-async def test_user_of__works_with_signed_cookies(user: User, client: Client, settings: SettingsWrapper) -> None:
+async def test_user_of__works_with_signed_cookies(user: User, client: Client, settings: Settings) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     await in_db(client.force_login)(user)
     assert await user_of(scope(f"sessionid={client.cookies['sessionid'].value}")) == user

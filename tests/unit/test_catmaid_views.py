@@ -15,7 +15,7 @@ from catmaid_notify.models import Message
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.http import HttpRequest
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
     from tests.unit.drivers import Pushes
 
@@ -107,7 +107,7 @@ def test_list__empty_inbox_has_the_count_alone(signed_in: Client) -> None:
     assert signed_in.get(LIST).json() == {"0": {"id": -1, "notification_count": 0}}
 
 
-def test_list__count_of_the_site(signed_in: Client, settings: SettingsWrapper) -> None:
+def test_list__count_of_the_site(signed_in: Client, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_NOTIFICATION_COUNT = "tests.unit.test_catmaid_views.seven"
     assert signed_in.get(LIST).json() == {"0": {"id": -1, "notification_count": 7}}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def script_prefix() -> Iterator[str]:
 
 
 def render(source: str = "{% catmaid_notify %}", *, user: Any = None, **context: Any) -> str:
-    request = RequestFactory().get("/")
+    request: Any = RequestFactory().get("/")
     request.user = User(pk=7) if user is None else user
     if "csp_nonce" in context:
         request.csp_nonce = context.pop("csp_nonce")
@@ -87,16 +87,16 @@ def test_tag__nonce() -> None:
 
 
 @pytest.mark.parametrize("name", ["CSRF_USE_SESSIONS", "CSRF_COOKIE_HTTPONLY"])
-def test_tag__csrf_cookie_that_scripts_cannot_read(settings: SettingsWrapper, name: str) -> None:
+def test_tag__csrf_cookie_that_scripts_cannot_read(settings: Settings, name: str) -> None:
     setattr(settings, name, True)
-    request = RequestFactory().get("/")
+    request: Any = RequestFactory().get("/")
     request.user = User(pk=7)
     request.session = {}
     html = Template("{% load catmaid_notify %}{% catmaid_notify %}").render(Context({"request": request}))
     assert len(attributes(html)["data-csrf-token"]) == 64
 
 
-def test_tag__settings(settings: SettingsWrapper) -> None:
+def test_tag__settings(settings: Settings) -> None:
     settings.CATMAID_NOTIFY_POLL_SECONDS = 0.5
     settings.CATMAID_NOTIFY_UPDATES_PATH = "/elsewhere/"
     settings.CSRF_COOKIE_NAME = "lab"

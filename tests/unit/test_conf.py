@@ -13,7 +13,7 @@ from catmaid_notify.conf import Conf, conf
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 NAMES = [name for name in vars(Conf) if name.isupper()]
 
@@ -53,7 +53,7 @@ def test_conf__defaults_have_their_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_conf__settings_win_at_once(name: str, settings: SettingsWrapper) -> None:
+def test_conf__settings_win_at_once(name: str, settings: Settings) -> None:
     default = getattr(conf, name)
     setattr(settings, f"CATMAID_NOTIFY_{name}", "of the site")
     assert getattr(conf, name) == "of the site"

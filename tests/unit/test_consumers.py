@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 ANN = User(pk=7, username="ann")
 BOB = User(pk=8, username="bob")
@@ -77,9 +79,7 @@ async def test_handshake__v1_says_hello(page: Callable[..., Page]) -> None:
     }
 
 
-async def test_handshake__hello_says_what_the_settings_say(
-    page: Callable[..., Page], settings: SettingsWrapper
-) -> None:
+async def test_handshake__hello_says_what_the_settings_say(page: Callable[..., Page], settings: Settings) -> None:
     settings.CATMAID_NOTIFY_PING_SECONDS = 1.5
     settings.CATMAID_NOTIFY_POLL_SECONDS = 2
     settings.CATMAID_NOTIFY_LIVE_SYNC_SECONDS = 3
@@ -168,7 +168,7 @@ async def test_handshake__log_line_of_a_refusal_is_short_and_one_line(
     assert not set("\r\n") & set(line)
 
 
-async def test_handshake__too_many_sockets_of_one_user(page: Callable[..., Page], settings: SettingsWrapper) -> None:
+async def test_handshake__too_many_sockets_of_one_user(page: Callable[..., Page], settings: Settings) -> None:
     settings.CATMAID_NOTIFY_SOCKETS_PER_USER = 2
     first = await page(user=ANN).live()
     await page(user=ANN, v1=False).open()
@@ -178,7 +178,7 @@ async def test_handshake__too_many_sockets_of_one_user(page: Callable[..., Page]
     await page(user=ANN).live()
 
 
-async def test_handshake__too_many_that_come_at_once(page: Callable[..., Page], settings: SettingsWrapper) -> None:
+async def test_handshake__too_many_that_come_at_once(page: Callable[..., Page], settings: Settings) -> None:
     settings.CATMAID_NOTIFY_SOCKETS_PER_USER = 3
     pages = [page(user=ANN) for _ in range(10)]
     await asyncio.gather(*(opened.open() for opened in pages))
@@ -187,7 +187,7 @@ async def test_handshake__too_many_that_come_at_once(page: Callable[..., Page], 
 
 
 async def test_handshake__no_broker(
-    page: Callable[..., Page], spy_layer: Callable[[], SpyLayer], settings: SettingsWrapper
+    page: Callable[..., Page], spy_layer: Callable[[], SpyLayer], settings: Settings
 ) -> None:
     settings.CATMAID_NOTIFY_CONNECT_SECONDS = 0.02
     layer = spy_layer()
@@ -306,21 +306,21 @@ async def test_send__socket_that_suspends_delays_nobody_and_keeps_its_order(
     assert [name for name in seen if name != "hello"] == expected
 
 
-async def test_send__unread_bytes_close(live: Page, hub: Hub, settings: SettingsWrapper) -> None:
+async def test_send__unread_bytes_close(live: Page, hub: Hub, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 2000
     for _ in range(3):
         hub.deliver(GROUP, event(payload="x" * 900))
     assert await live.close_code() == Close.SILENT
 
 
-async def test_send__unread_bytes_of_a_plain_socket_close(plain: Page, hub: Hub, settings: SettingsWrapper) -> None:
+async def test_send__unread_bytes_of_a_plain_socket_close(plain: Page, hub: Hub, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 2000
     for _ in range(3):
         hub.deliver(GROUP, event(payload="x" * 900))
     assert await plain.close_code() == Close.SILENT
 
 
-async def test_send__nothing_after_the_close(live: Page, hub: Hub, settings: SettingsWrapper) -> None:
+async def test_send__nothing_after_the_close(live: Page, hub: Hub, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 10
     hub.deliver(GROUP, event())
     assert await live.close_code() == Close.SILENT
@@ -335,7 +335,7 @@ async def test_send__nothing_after_the_close(live: Page, hub: Hub, settings: Set
 
 
 @pytest.fixture
-def hasty(settings: SettingsWrapper) -> None:
+def hasty(settings: Settings) -> None:
     settings.CATMAID_NOTIFY_PING_SECONDS = 0.04
     settings.CATMAID_NOTIFY_PONG_SECONDS = 0.02
 
@@ -452,7 +452,7 @@ async def test_frames__forged_one_counts_for_nothing(live: Page, page: Callable[
 
 
 @pytest.mark.parametrize(("name", "value"), [("digits", "1" * 5000), ("depth", "[" * 100_000)])
-async def test_frames__what_breaks_parsers(live: Page, settings: SettingsWrapper, name: str, value: str) -> None:
+async def test_frames__what_breaks_parsers(live: Page, settings: Settings, name: str, value: str) -> None:
     settings.CATMAID_NOTIFY_FRAME_BYTES_MAX = 1_000_000
     live.send_text(f'{{"event": {value}}}' if name == "digits" else value)
     assert await live.frames_before() == []
@@ -555,7 +555,7 @@ async def page_of(kind: str) -> Page:
 
 
 @pytest.mark.parametrize("kind", ["live", "plain"])
-async def test_limits__too_many_frames_close(kind: str, settings: SettingsWrapper) -> None:
+async def test_limits__too_many_frames_close(kind: str, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_FRAMES_PER_MINUTE = 20
     opened = await page_of(kind)
     for _ in range(21):
@@ -564,29 +564,26 @@ async def test_limits__too_many_frames_close(kind: str, settings: SettingsWrappe
     await opened.leave()
 
 
-async def test_limits__as_many_frames_as_allowed(live: Page, settings: SettingsWrapper) -> None:
+async def test_limits__as_many_frames_as_allowed(live: Page, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_FRAMES_PER_MINUTE = 20
     for _ in range(19):
         live.send_text("{}")
     assert await live.frames_before() == []
 
 
-async def test_limits__minute_starts_anew(
-    live: Page, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_limits__minute_starts_anew(live: Page, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CATMAID_NOTIFY_FRAMES_PER_MINUTE = 20
     for _ in range(18):
         live.send_text("{}")
     assert await live.frames_before() == []
-    now = consumers.time.monotonic()
-    monkeypatch.setattr(consumers, "time", type("Later", (), {"monotonic": staticmethod(lambda: now + 60)}))
+    monkeypatch.setattr(consumers, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 60))
     for _ in range(18):
         live.send_text("{}")
     assert await live.frames_before() == []
 
 
 async def test_limits__flood_is_one_line_in_the_log(
-    live: Page, settings: SettingsWrapper, log: pytest.LogCaptureFixture
+    live: Page, settings: Settings, log: pytest.LogCaptureFixture
 ) -> None:
     settings.CATMAID_NOTIFY_FRAMES_PER_MINUTE = 20
     for _ in range(1000):
@@ -610,7 +607,7 @@ REFUSALS: dict[str, int] = {"anonymous": 4401, "dialect": 4412, "sockets": 4409,
 
 @pytest.mark.parametrize("why", REFUSALS)
 async def test_log__one_line_with_code_user_and_origin(
-    page: Callable[..., Page], settings: SettingsWrapper, log: pytest.LogCaptureFixture, why: str
+    page: Callable[..., Page], settings: Settings, log: pytest.LogCaptureFixture, why: str
 ) -> None:
     if why == "sockets":
         settings.CATMAID_NOTIFY_SOCKETS_PER_USER = 0

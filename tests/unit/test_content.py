@@ -14,7 +14,7 @@ from catmaid_notify.content import ACTION_LENGTH_MAX, KEY_LENGTH_MAX, Content, L
 from catmaid_notify.exceptions import InvalidMessage
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 # What is no text, or none that both databases and UTF-8 can hold.
 BAD_TEXTS: list[Any] = [
@@ -68,7 +68,7 @@ def test_checked__error_is_short_for_a_megabyte() -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_checked__length_limits_are_settings(settings: SettingsWrapper) -> None:
+def test_checked__length_limits_are_settings(settings: Settings) -> None:
     settings.CATMAID_NOTIFY_TITLE_LENGTH_MAX = 3
     settings.CATMAID_NOTIFY_TEXT_LENGTH_MAX = 4
     Content.checked(title="abc", text="abcd")

@@ -13,8 +13,7 @@ from catmaid_notify.models import Message, TaskProgress, iso
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-    from pytest_django import DjangoAssertNumQueries
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoAssertNumQueries, Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -196,9 +195,7 @@ def test_progress__whole_numbers_are_written_without_a_fraction(user: User) -> N
     assert json.dumps(progress(user, done=3, total=64).as_dict()["done"]) == "3"
 
 
-def test_progress__shown_to__leaves_others_and_silent_ones_out(
-    user: User, other: User, settings: SettingsWrapper
-) -> None:
+def test_progress__shown_to__leaves_others_and_silent_ones_out(user: User, other: User, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_PROGRESS_KEEP_SECONDS = 100
     now = timezone.now()
     progress(other, "theirs")

@@ -10,13 +10,13 @@ from catmaid_notify import origins
 from catmaid_notify.origins import Origin
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 SITE = "site.example"
 
 
 @pytest.fixture(autouse=True)
-def site(settings: SettingsWrapper) -> None:
+def site(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = [SITE, "127.0.0.1", "[::1]"]
 
 
@@ -213,7 +213,7 @@ def test_is_allowed__two_hosts() -> None:
     assert not is_allowed("http://site.example", more=((b"host", b"site.example"),))
 
 
-def test_is_allowed__all_hosts_allowed_still_compares(settings: SettingsWrapper) -> None:
+def test_is_allowed__all_hosts_allowed_still_compares(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     assert is_allowed("http://any.example", host="any.example")
     assert not is_allowed("http://evil.example", host="any.example")
@@ -221,14 +221,14 @@ def test_is_allowed__all_hosts_allowed_still_compares(settings: SettingsWrapper)
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "a.localhost"])
-def test_is_allowed__without_allowed_hosts_in_development(settings: SettingsWrapper, host: str) -> None:
+def test_is_allowed__without_allowed_hosts_in_development(settings: Settings, host: str) -> None:
     settings.ALLOWED_HOSTS = []
     settings.DEBUG = True
     assert is_allowed(f"http://{host}", host=host)
     assert not is_allowed("http://evil.example", host="evil.example")
 
 
-def test_is_allowed__without_allowed_hosts_in_production(settings: SettingsWrapper) -> None:
+def test_is_allowed__without_allowed_hosts_in_production(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = []
     settings.DEBUG = False
     assert not is_allowed("http://localhost", host="localhost")
@@ -245,7 +245,7 @@ def test_is_allowed__proxys_scheme_is_ignored_unless_trusted() -> None:
     assert not is_allowed("https://site.example", more=PROTO_HTTPS)
 
 
-def test_is_allowed__trusted_proxys_scheme(settings: SettingsWrapper) -> None:
+def test_is_allowed__trusted_proxys_scheme(settings: Settings) -> None:
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     assert is_allowed("https://site.example", more=PROTO_HTTPS)
     assert not is_allowed("http://site.example", more=PROTO_HTTPS)
@@ -253,7 +253,7 @@ def test_is_allowed__trusted_proxys_scheme(settings: SettingsWrapper) -> None:
     assert not is_allowed("https://site.example", more=PROTO_HTTP)
 
 
-def test_is_allowed__proxys_host_is_ignored_unless_trusted(settings: SettingsWrapper) -> None:
+def test_is_allowed__proxys_host_is_ignored_unless_trusted(settings: Settings) -> None:
     forwarded = ((b"x-forwarded-host", b"site.example"),)
     assert not is_allowed("http://site.example", host="127.0.0.1", more=forwarded)
     settings.USE_X_FORWARDED_HOST = True
@@ -265,7 +265,7 @@ def test_is_allowed__proxys_host_is_ignored_unless_trusted(settings: SettingsWra
 
 
 @pytest.mark.parametrize("name", ["CATMAID_NOTIFY_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"])
-def test_is_allowed__listed_origin(settings: SettingsWrapper, name: str) -> None:
+def test_is_allowed__listed_origin(settings: Settings, name: str) -> None:
     setattr(settings, name, ["https://pages.example:8443"])
     assert is_allowed("https://pages.example:8443")
     assert is_allowed("https://PAGES.example:8443")
@@ -281,7 +281,7 @@ def test_is_allowed__listed_origin(settings: SettingsWrapper, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["CATMAID_NOTIFY_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"])
-def test_is_allowed__listed_subdomains(settings: SettingsWrapper, name: str) -> None:
+def test_is_allowed__listed_subdomains(settings: Settings, name: str) -> None:
     setattr(settings, name, ["https://*.pages.example"])
     assert is_allowed("https://a.pages.example")
     assert is_allowed("https://a.b.pages.example")
@@ -298,13 +298,13 @@ def test_is_allowed__listed_subdomains(settings: SettingsWrapper, name: str) -> 
 @pytest.mark.parametrize(
     "listed", ["", "*", "pages.example", "https://", "https://*", "https://*.", "null", "http://["]
 )
-def test_is_allowed__useless_setting_allows_nobody(settings: SettingsWrapper, listed: str) -> None:
+def test_is_allowed__useless_setting_allows_nobody(settings: Settings, listed: str) -> None:
     settings.CATMAID_NOTIFY_ALLOWED_ORIGINS = [listed]
     for origin in ("null", "https://evil.example", "https://pages.example", "http://evil.example"):
         assert not is_allowed(origin)
 
 
-def test_is_allowed__setting_that_is_a_text_by_mistake_allows_nobody(settings: SettingsWrapper) -> None:
+def test_is_allowed__setting_that_is_a_text_by_mistake_allows_nobody(settings: Settings) -> None:
     settings.CATMAID_NOTIFY_ALLOWED_ORIGINS = "https://pages.example"
     assert not is_allowed("https://evil.example")
 

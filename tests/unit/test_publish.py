@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from channels.exceptions import ChannelFull
-from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers
 
 from catmaid_notify import publish
 from catmaid_notify.hub import Hub, get_hub
@@ -19,7 +19,7 @@ from catmaid_notify.publish import push
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
     from tests.unit.drivers import Page
 
@@ -75,7 +75,7 @@ def nothing_sent() -> Iterator[None]:
     Remote.behaviour = None
 
 
-def use(settings: SettingsWrapper, layer: str = "Remote", **config: Any) -> None:
+def use(settings: Settings, layer: str = "Remote", **config: Any) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"tests.unit.test_publish.{layer}", "CONFIG": config}}
 
 
@@ -88,33 +88,33 @@ def wait_for(count: int) -> Sent:
 # -- Layers
 
 
-def test_push__layer_gets_group_and_message(settings: SettingsWrapper) -> None:
+def test_push__layer_gets_group_and_message(settings: Settings) -> None:
     use(settings)
     push("updates-7", MESSAGE)
     assert wait_for(1) == [("updates-7", {**MESSAGE, "group": "updates-7"})]
 
 
-def test_push__keeps_the_order(settings: SettingsWrapper) -> None:
+def test_push__keeps_the_order(settings: Settings) -> None:
     use(settings)
     for number in range(200):
         push(f"updates-{number}", MESSAGE)
     assert [group for group, _message in wait_for(200)] == [f"updates-{number}" for number in range(200)]
 
 
-def test_push__layer_of_the_sites_loops_is_not_used_on_another_one(settings: SettingsWrapper) -> None:
+def test_push__layer_of_the_sites_loops_is_not_used_on_another_one(settings: Settings) -> None:
     use(settings)
     push("updates-7", MESSAGE)
     transport: Any = publish.transport()
-    assert transport._layer is not publish.channel_layers["default"]
+    assert transport._layer is not channel_layers["default"]
 
 
-def test_push__layer_that_takes_messages_from_any_thread(settings: SettingsWrapper) -> None:
+def test_push__layer_that_takes_messages_from_any_thread(settings: Settings) -> None:
     use(settings, "Nowait")
     push("updates-7", MESSAGE)
     assert [group for group, _message in sent] == ["updates-7"]  # already
 
 
-def test_push__alias_is_a_setting(settings: SettingsWrapper) -> None:
+def test_push__alias_is_a_setting(settings: Settings) -> None:
     use(settings)
     settings.CHANNEL_LAYERS = {**settings.CHANNEL_LAYERS, "notify": {"BACKEND": "tests.unit.test_publish.Nowait"}}
     settings.CATMAID_NOTIFY_CHANNEL_LAYER = "notify"
@@ -122,7 +122,7 @@ def test_push__alias_is_a_setting(settings: SettingsWrapper) -> None:
     assert len(sent) == 1
 
 
-def test_push__setting_that_changes_is_seen(settings: SettingsWrapper) -> None:
+def test_push__setting_that_changes_is_seen(settings: Settings) -> None:
     use(settings, "Nowait")
     push("updates-7", MESSAGE)
     settings.CHANNEL_LAYERS = {}
@@ -130,12 +130,14 @@ def test_push__setting_that_changes_is_seen(settings: SettingsWrapper) -> None:
     assert len(sent) == 1
 
 
-def test_push__from_several_threads(settings: SettingsWrapper) -> None:
+def test_push__from_several_threads(settings: Settings) -> None:
     use(settings)
-    threads = [
-        threading.Thread(target=lambda name=name: [push(f"updates-{name}", MESSAGE) for _ in range(50)])
-        for name in range(4)
-    ]
+
+    def push_many(name: int) -> None:
+        for _ in range(50):
+            push(f"updates-{name}", MESSAGE)
+
+    threads = [threading.Thread(target=push_many, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -143,13 +145,13 @@ def test_push__from_several_threads(settings: SettingsWrapper) -> None:
     assert len(wait_for(200)) == 200
 
 
-async def test_push__from_a_running_loop(settings: SettingsWrapper) -> None:
+async def test_push__from_a_running_loop(settings: Settings) -> None:
     use(settings)
     push("updates-7", MESSAGE)
     await asyncio.to_thread(wait_for, 1)
 
 
-def test_push__does_not_change_what_it_is_given(settings: SettingsWrapper) -> None:
+def test_push__does_not_change_what_it_is_given(settings: Settings) -> None:
     use(settings, "Nowait")
     message: Any = {"type": "user.message", "data": "a"}
     push("updates-7", message)
@@ -172,13 +174,13 @@ def test_push__does_not_change_what_it_is_given(settings: SettingsWrapper) -> No
     ],
     ids=["none", "other alias", "no backend", "no such backend", "broken", "bad config", "bad url"],
 )
-def test_push__layer_that_can_not_be_made(settings: SettingsWrapper, layers: dict[str, Any]) -> None:
+def test_push__layer_that_can_not_be_made(settings: Settings, layers: dict[str, Any]) -> None:
     settings.CHANNEL_LAYERS = layers
     push("updates-7", MESSAGE)
     push("updates-7", MESSAGE)
 
 
-def test_push__no_setting_at_all(settings: SettingsWrapper) -> None:
+def test_push__no_setting_at_all(settings: Settings) -> None:
     del settings.CHANNEL_LAYERS
     push("updates-7", MESSAGE)
 
@@ -187,9 +189,7 @@ def test_push__no_setting_at_all(settings: SettingsWrapper) -> None:
     "error",
     [ChannelFull, ConnectionError, TimeoutError, RuntimeError, ValueError, asyncio.CancelledError, AttributeError],
 )
-def test_push__layer_that_raises_gets_the_next_one_all_the_same(
-    settings: SettingsWrapper, error: type[BaseException]
-) -> None:
+def test_push__layer_that_raises_gets_the_next_one_all_the_same(settings: Settings, error: type[BaseException]) -> None:
     async def fails(group: str, _message: dict[str, Any]) -> None:
         if group == "updates-7":
             raise error("the layer")
@@ -202,13 +202,13 @@ def test_push__layer_that_raises_gets_the_next_one_all_the_same(
 
 
 @pytest.mark.parametrize("group", ["", "a b", "ü", "x" * 200, "specific!1"], ids=ascii)
-def test_push__bad_group_name(settings: SettingsWrapper, group: str) -> None:
+def test_push__bad_group_name(settings: Settings, group: str) -> None:
     use(settings, "Strict")
     push(group, MESSAGE)
     assert not sent
 
 
-def test_push__layer_that_blocks_makes_nobody_wait(settings: SettingsWrapper) -> None:
+def test_push__layer_that_blocks_makes_nobody_wait(settings: Settings) -> None:
     released = threading.Event()
 
     async def blocks(_group: str, _message: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ def test_push__layer_that_blocks_makes_nobody_wait(settings: SettingsWrapper) ->
     wait_for(1)
 
 
-def test_push__full_queue_drops_and_says_so_once(settings: SettingsWrapper, log: pytest.LogCaptureFixture) -> None:
+def test_push__full_queue_drops_and_says_so_once(settings: Settings, log: pytest.LogCaptureFixture) -> None:
     waiting, released = threading.Event(), threading.Event()
 
     async def blocks(group: str, _message: dict[str, Any]) -> None:
@@ -258,7 +258,7 @@ def pushed_later(seconds: float, group: str) -> Iterator[None]:
         timer.join()
 
 
-def test_push__waits_for_the_broker_only_so_long(settings: SettingsWrapper) -> None:
+def test_push__waits_for_the_broker_only_so_long(settings: Settings) -> None:
     async def hangs(group: str, _message: dict[str, Any]) -> None:
         if group == "updates-7":
             await asyncio.Event().wait()
@@ -271,7 +271,7 @@ def test_push__waits_for_the_broker_only_so_long(settings: SettingsWrapper) -> N
         assert [group for group, _message in wait_for(1)] == ["updates-8"]
 
 
-def test_push__what_waited_too_long_is_not_sent_any_more(settings: SettingsWrapper) -> None:
+def test_push__what_waited_too_long_is_not_sent_any_more(settings: Settings) -> None:
     """After an alarm of the broker nobody wants a flood of old events; the inbox has the messages."""
 
     async def hangs(group: str, _message: dict[str, Any]) -> None:
@@ -323,7 +323,7 @@ def user_7(django_user_model: Any) -> Any:
 
 
 def test_in_memory__without_a_hub_nobody_listens() -> None:
-    assert isinstance(publish.channel_layers["default"], InMemoryChannelLayer)
+    assert isinstance(channel_layers["default"], InMemoryChannelLayer)
     push("updates-7", MESSAGE)
 
 

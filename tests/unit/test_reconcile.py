@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.contrib.auth.models import User
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
     from catmaid_notify.hub import Hub
 
@@ -223,7 +223,7 @@ async def test_round__plain_page_that_came_later_than_others(
 
 @pytest.mark.usefixtures("lost")
 async def test_round__page_that_reconnects_within_the_linger_time(
-    user: User, page: Callable[..., Page], rounds: Rounds, hub: Hub, settings: SettingsWrapper
+    user: User, page: Callable[..., Page], rounds: Rounds, hub: Hub, settings: Settings
 ) -> None:
     settings.CATMAID_NOTIFY_GROUP_LINGER_SECONDS = 60
     await (await page(user=user).live()).leave()
@@ -261,9 +261,7 @@ async def test_round__database_that_is_away_is_asked_again(
 
 
 @pytest.mark.usefixtures("lost")
-async def test_round__comes_by_itself(
-    user: User, page: Callable[..., Page], hub: Hub, settings: SettingsWrapper
-) -> None:
+async def test_round__comes_by_itself(user: User, page: Callable[..., Page], hub: Hub, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_RECONCILE_SECONDS = 0.02
     from catmaid_notify.hub import get_hub
 
@@ -448,7 +446,7 @@ def ask(pks: list[Any], seconds: float) -> list[int]:
     return [message.pk for message, _age in reconcile._created_within(pks, seconds)]
 
 
-async def test_reconciler__looks_back_a_minute_beyond_the_last_round(user: User, settings: SettingsWrapper) -> None:
+async def test_reconciler__looks_back_a_minute_beyond_the_last_round(user: User, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_RECONCILE_OVERLAP_SECONDS = 60
     await store(user, age=70)
     recent = await store(user, age=50)

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
+from catmaid_notify import sockets
 from catmaid_notify.protocol import Close
 from catmaid_notify.sockets import Socket
 from tests.unit.drivers import until
@@ -15,7 +17,7 @@ from tests.unit.drivers import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 class Server:
@@ -270,7 +272,7 @@ async def test_pong__old_nonce_counts_for_nothing(v1: Made) -> None:
     assert v1.codes == [Close.SILENT]
 
 
-async def test_pong__without_a_ping_counts_for_nothing(v1: Made, settings: SettingsWrapper) -> None:
+async def test_pong__without_a_ping_counts_for_nothing(v1: Made, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 10
     v1.push("a" * 10)
     v1.socket.pong("")
@@ -278,15 +280,20 @@ async def test_pong__without_a_ping_counts_for_nothing(v1: Made, settings: Setti
     assert v1.codes == [Close.SILENT]
 
 
-async def test_is_overdue__after_the_time_for_an_answer(v1: Made, settings: SettingsWrapper) -> None:
-    settings.CATMAID_NOTIFY_PONG_SECONDS = 0.01
-    assert not v1.socket.is_overdue
+async def test_is_overdue__after_the_time_for_an_answer(
+    v1: Made, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CATMAID_NOTIFY_PONG_SECONDS = 10
+    now = [1000.0]
+    monkeypatch.setattr(sockets, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    seen = [v1.socket.is_overdue]
     nonce = v1.nonce()
-    assert not v1.socket.is_overdue
-    await asyncio.sleep(0.02)
-    assert v1.socket.is_overdue
+    for later in (0, 9, 2):
+        now[0] += later
+        seen.append(v1.socket.is_overdue)
     v1.socket.pong(nonce)
-    assert not v1.socket.is_overdue
+    seen.append(v1.socket.is_overdue)
+    assert seen == [False, False, False, True, False]
 
 
 async def test_ping__plain_sockets_get_none(plain: Made) -> None:
@@ -300,7 +307,7 @@ async def test_ping__plain_sockets_get_none(plain: Made) -> None:
 # -- Bounds
 
 
-async def test_unacked__too_many_bytes_close(v1: Made, settings: SettingsWrapper) -> None:
+async def test_unacked__too_many_bytes_close(v1: Made, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
     v1.push("a" * 60, "b" * 40)
     assert v1.codes == []
@@ -308,13 +315,13 @@ async def test_unacked__too_many_bytes_close(v1: Made, settings: SettingsWrapper
     assert v1.codes == [Close.SILENT]
 
 
-async def test_unacked__bytes_are_not_characters(v1: Made, settings: SettingsWrapper) -> None:
+async def test_unacked__bytes_are_not_characters(v1: Made, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
     v1.push("🧠" * 26)  # 104 bytes
     assert v1.codes == [Close.SILENT]
 
 
-async def test_unacked__pong_starts_anew(v1: Made, settings: SettingsWrapper) -> None:
+async def test_unacked__pong_starts_anew(v1: Made, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 200
     for _ in range(10):
         v1.push("a" * 100)
@@ -322,7 +329,7 @@ async def test_unacked__pong_starts_anew(v1: Made, settings: SettingsWrapper) ->
     assert v1.codes == []
 
 
-async def test_unacked__ping_alone_does_not_start_anew(v1: Made, settings: SettingsWrapper) -> None:
+async def test_unacked__ping_alone_does_not_start_anew(v1: Made, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 200
     v1.push("a" * 100)
     v1.nonce()
@@ -330,7 +337,7 @@ async def test_unacked__ping_alone_does_not_start_anew(v1: Made, settings: Setti
     assert v1.codes == [Close.SILENT]
 
 
-async def test_unacked__plain_sockets_have_a_budget_an_interval(plain: Made, settings: SettingsWrapper) -> None:
+async def test_unacked__plain_sockets_have_a_budget_an_interval(plain: Made, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
     for _ in range(3):
         plain.push("a" * 100)
@@ -342,7 +349,7 @@ async def test_unacked__plain_sockets_have_a_budget_an_interval(plain: Made, set
 
 @pytest.mark.parametrize("is_v1", [False, True])
 async def test_unacked__reader_that_never_reads_costs_a_bounded_queue(
-    settings: SettingsWrapper,
+    settings: Settings,
     is_v1: bool,  # noqa: FBT001
 ) -> None:
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000

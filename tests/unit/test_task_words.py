@@ -10,7 +10,7 @@ from catmaid_notify.content import Content
 from catmaid_notify.task_words import failure_text, fit, fit_title
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_fit_title__is_a_title_unless_empty(text: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [20, 255, 10_000])
-def test_fit_title__keeps_to_setting_and_column(settings: SettingsWrapper, limit: int) -> None:
+def test_fit_title__keeps_to_setting_and_column(settings: Settings, limit: int) -> None:
     settings.CATMAID_NOTIFY_TITLE_LENGTH_MAX = limit
     assert len(fit_title("x" * 20_000)) == min(limit, 255)
 

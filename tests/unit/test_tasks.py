@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -216,7 +216,7 @@ def test_delay_for__key_that_json_does_not_know(monkeypatch: pytest.MonkeyPatch)
 def test_user__no_such_one_ends_the_task_before_any_work(
     user: User, nobody: Any, log: pytest.LogCaptureFixture
 ) -> None:
-    worked = []
+    worked: list[UserTask] = []
     does(worked.append)
     result = run(work, nobody)
     assert result.failed()
@@ -242,7 +242,11 @@ def test_user__deleted_before_the_start(user: User, log: pytest.LogCaptureFixtur
 
 
 def test_user__deleted_meanwhile__success(user: User, log: pytest.LogCaptureFixture) -> None:
-    does(lambda _task: user.delete() and "result")
+    def go_on(_task: UserTask) -> str:
+        user.delete()
+        return "result"
+
+    does(go_on)
     result = run(work, user.pk)
     assert result.successful()  # the work was done
     assert not Message.objects.exists()
@@ -280,7 +284,7 @@ def test_progress__running_task_is_shown_from_its_start(user: User, signed_in: C
     assert (shown["id"], shown["title"], shown["state"], shown["done"]) == ("t", "Export neurons", "running", 0)
 
 
-def test_progress__is_stored_and_sent(user: User, pushes: Pushes, settings: SettingsWrapper) -> None:
+def test_progress__is_stored_and_sent(user: User, pushes: Pushes, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_PROGRESS_PER_SECOND = 1_000_000
 
     def go_on(task: UserTask) -> dict[str, Any]:
@@ -422,7 +426,7 @@ def test_progress__nothing_held_back_follows_the_end(
     assert not TaskProgress.objects.exists()
 
 
-def test_progress__in_a_transaction_of_the_task_waits_for_nobody(user: User, settings: SettingsWrapper) -> None:
+def test_progress__in_a_transaction_of_the_task_waits_for_nobody(user: User, settings: Settings) -> None:
     """What is held back is sent by another thread, whose connection must not wait for the task's own transaction."""
     settings.CATMAID_NOTIFY_PROGRESS_PER_SECOND = 50
     stuck = []
@@ -653,7 +657,7 @@ def test_end__layer_that_fails_is_no_error(user: User, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(publish, "transport", lambda: fails)
     assert run(work, user).get() == "result"
-    assert only_message()
+    assert only_message().level == "success"
 
 
 # -- What is said about failures

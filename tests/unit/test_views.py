@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
-    from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
     from tests.unit.drivers import Pushes
 
@@ -302,16 +301,14 @@ def test_messages__before_may_be_anything_that_is_no_message(signed_in: Client, 
     assert [shown["id"] for shown in page["messages"]] == [three.pk, one.pk]
 
 
-def test_messages__page_size_is_a_setting(signed_in: Client, user: User, settings: SettingsWrapper) -> None:
+def test_messages__page_size_is_a_setting(signed_in: Client, user: User, settings: Settings) -> None:
     messages(user, 60)
     assert len(signed_in.get(MESSAGES).json()["messages"]) == 50
     settings.CATMAID_NOTIFY_PAGE_SIZE = 7
     assert len(signed_in.get(MESSAGES).json()["messages"]) == 7
 
 
-def test_messages__page_size_above_what_a_client_may_ask(
-    signed_in: Client, user: User, settings: SettingsWrapper
-) -> None:
+def test_messages__page_size_above_what_a_client_may_ask(signed_in: Client, user: User, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_PAGE_SIZE = 500
     message(user)
     assert len(signed_in.get(MESSAGES).json()["messages"]) == 1
