@@ -42,7 +42,7 @@ system: ## Install (as root, on Debian) and start Chromium, RabbitMQ and Postgre
 check: venv ## Ruff, mypy, missing migrations, settings_example.py
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy catmaid_notify demo tests scripts settings_example.py
+	$(VENV)/bin/mypy bench catmaid_notify demo tests scripts settings_example.py
 	DJANGO_SETTINGS_MODULE=tests.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=demo.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
 	$(VENV)/bin/python scripts/conf_block.py --check
@@ -72,6 +72,10 @@ real: venv ## Tests with real servers, workers and Chromium
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest -q -m classic
+
+.PHONY: bench-layers
+bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is
+	$(VENV)/bin/python -m bench.layers $(BENCH)
 
 .PHONY: picture
 picture: venv ## Make the picture of README.md anew

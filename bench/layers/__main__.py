@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import random
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,8 @@ ROUNDS_QUICK = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; return the exit code."""
+    # As after Ctrl-C, vhosts and processes are cleaned up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options(arguments)
     kinds = _kinds(options.kinds, dict(options.python))
     if not kinds:
