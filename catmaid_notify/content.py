@@ -87,7 +87,8 @@ def _action(value: object) -> str:
     except ValueError as error:
         raise InvalidMessage(f"The action {action!r} is not a URL: {error}.") from None
     absolute = parts.scheme in ("http", "https") and bool(parts.netloc)
-    relative = not parts.scheme and not action.startswith("//")
+    # From the root of the site: "crops/7/" would be another page in CATMAID's redirect than in a link of ours.
+    relative = not action or (action.startswith("/") and not action.startswith("//"))
     if not absolute and not relative:
         raise InvalidMessage(
             f"The action {action!r} must be an http or https URL, or a path on this site such as '/crops/7/'."

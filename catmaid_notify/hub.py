@@ -169,7 +169,8 @@ class Hub:
         """Return the hub's channel, made by whoever needs it first; layers may take their time to make one."""
         async with self._channel_lock:
             if not self._channel:
-                self._channel = await self._layer.new_channel()
+                async with asyncio.timeout(conf.CONNECT_SECONDS):
+                    self._channel = await self._layer.new_channel()
             return self._channel
 
     def _leave_layer(self, group: str, room: _Room) -> None:

@@ -47,7 +47,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         unread = self.unread() if ids is None else self.unread().filter(pk__in=list(ids))
         found = list(unread.values_list("pk", flat=True))
         if found:
-            self.model.objects.filter(pk__in=found).update(read=True)
+            self.model.objects.using(self.db).filter(pk__in=found).update(read=True)
         return found
 
 

@@ -96,9 +96,6 @@ def test_checked__lazy_string_is_checked_too() -> None:
         "",
         "/crops/7/",
         "/crops/7/?a=1&b=2#c",
-        "crops/7",
-        "?page=2",
-        "#top",
         "/a//b",
         "/" + "é" * (ACTION_LENGTH_MAX - 1),
         "http://example.org",
@@ -114,6 +111,9 @@ def test_checked__good_action(action: str) -> None:
 @pytest.mark.parametrize(
     "action",
     [
+        "crops/7",  # another page in CATMAID's redirect than in a link of ours
+        "?page=2",
+        "#top",
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
         " javascript:alert(1)",
