@@ -9,7 +9,10 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 CLASSIC := .venv-classic
 PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
-PYTEST := $(VENV)/bin/python -m pytest
+# Most of the time tests wait for servers; a file's tests stay together, since they share what is costly to start.
+JOBS ?= 2
+PYTEST_OPTIONS := -q --maxfail=20 --durations=5 --numprocesses=$(JOBS) --dist=loadfile
+PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
 MAKE_PARTS := $(MAKE) --no-print-directory --keep-going
 # Node 20 or newer runs the tests of the browser client; Playwright brings one along.
 NODE ?= $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2> /dev/null && echo node || \
@@ -59,19 +62,19 @@ js: venv ## Tests of the browser client, by Node
 
 .PHONY: unit
 unit: venv ## Python tests in one process, on SQLite
-	$(PYTEST) -q -m 'not real'
+	$(PYTEST) -m 'not real'
 
 .PHONY: unit-postgresql
-unit-postgresql: venv ## The same on PostgreSQL
-	TEST_DATABASE=postgresql $(PYTEST) -q -m 'not real'
+unit-postgresql: venv ## Those of them that use a database, on PostgreSQL
+	TEST_DATABASE=postgresql $(PYTEST) -m 'not real'
 
 .PHONY: real
 real: venv ## Tests with real servers, workers and Chromium
-	$(PYTEST) -q -m real
+	$(PYTEST) -m real
 
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
-	$(CLASSIC)/bin/python -m pytest -q -m classic
+	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) -m classic
 
 .PHONY: bench-layers
 bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is

@@ -6,7 +6,9 @@ counted at the end; with CI=true each such skip is a failure.
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 CLASSIC = re.compile(r"\bclassic\b")
 failed_item = pytest.StashKey[bool]()
-skipped: list[str] = []
 
 
 # -- Real parts
@@ -118,13 +119,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only the other environment can run, so that it isn't a skip in this one."""
-    if find_spec("channels_rabbitmq"):
-        return
-    others = [item for item in items if item.get_closest_marker("channels_rabbitmq")]
-    if others:
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
+    """Leave out what belongs to other runs, so that it isn't a skip in this one."""
+    wanted = [item for item in items if _belongs_here(item)]
+    if len(wanted) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if not _belongs_here(item)])
+        items[:] = wanted
+
+
+def _belongs_here(item: pytest.Item) -> bool:
+    if item.get_closest_marker("channels_rabbitmq") and not find_spec("channels_rabbitmq"):
+        return False
+    # On PostgreSQL only what it makes a difference for, since the rest has been run on SQLite.
+    return os.environ.get("TEST_DATABASE") != "postgresql" or _uses_database(item)
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return bool(item.get_closest_marker("django_db")) or not {"db", "transactional_db"}.isdisjoint(fixtures)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -134,16 +145,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         item.stash[failed_item] = True
         for running in process.running:
             report.sections.append((f"{running!r} said last", running.tail()))
-    if report.skipped and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        skipped.append(reason.removeprefix("Skipped: "))
-        if IN_CI:
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid}: with CI=true a skip is a failure: {reason}"
+    if report.skipped and IN_CI and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: with CI=true a skip is a failure: {_why_skipped(report)}"
+    # Reports travel between the processes of pytest-xdist as UTF-8, which has no lone surrogates; odd texts do.
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+def _why_skipped(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests this machine could not run, and why."""
-    for reason in sorted(set(skipped)):
-        terminalreporter.line(f"{skipped.count(reason)} skipped: {reason}", yellow=True)
+    reasons = Counter(_why_skipped(report) for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count} skipped: {reason}", yellow=True)

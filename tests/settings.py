@@ -29,7 +29,11 @@ STATIC_URL = "/static/"
 
 if os.environ.get("TEST_DATABASE") == "postgresql":
     DATABASES = {
-        "default": {**postgresql.django_settings("postgres"), "TEST": {"NAME": f"test_catmaid_notify_{os.getpid()}"}}
+        "default": {
+            **postgresql.django_settings("postgres"),
+            "TEST": {"NAME": f"test_catmaid_notify_{os.getpid()}"},
+            "OPTIONS": {"options": "-c synchronous_commit=off"},  # nothing has to survive a crash
+        }
     }
 else:
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
