@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import secrets
@@ -73,6 +74,14 @@ def django_settings(name: str) -> dict[str, Any]:
         "USER": user,
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
     }
+
+
+def keep_as_template(name: str) -> str:
+    """Copy a database that nobody is connected to, to make others from; the copy is dropped when this process ends."""
+    template = f"template_{secrets.token_hex(6)}"
+    execute(f'CREATE DATABASE "{template}" TEMPLATE "{name}"')
+    atexit.register(execute, f'DROP DATABASE "{template}" WITH (FORCE)')
+    return template
 
 
 @contextmanager
