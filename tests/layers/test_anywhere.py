@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -89,23 +90,15 @@ async def test_send__from(vhost: Vhost, tmp_path: Path, code: str, count: int) -
     script = tmp_path / "script.py"
     script.write_text(SCRIPT + code)
     async with listening(vhost.url, "people") as received:
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [PYTHON, script, vhost.url],
-            cwd=ROOT,
-            env=_env(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = await asyncio.to_thread(_run, script, vhost.url)
         assert (done.returncode, done.stderr.replace("\n", "")) == (0, "")
         assert len(await received(count)) == count
 
 
-def _env() -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def _run(script: Path, url: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [str(PYTHON), str(script), url]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module", params=["prefork", "threads", "solo", "gevent"])

@@ -72,16 +72,17 @@ async def test_specific_channel__reaches_the_other_kind(pair: tuple[Any, Any]) -
 
 @pytest.mark.classic
 async def test_by_hand__kombu_publishes_into_groups(vhost: Vhost, ours: Any) -> None:
-    import kombu
     import msgpack
+    from kombu.connection import Connection
+    from kombu.entity import Exchange
 
     channel = await ours.new_channel()
     await ours.group_add("updates-1", channel)
 
     def publish() -> None:
-        with kombu.Connection(vhost.url) as connection, connection.Producer() as producer:
+        with Connection(vhost.url) as connection, connection.Producer() as producer:
             body = msgpack.packb({"__asgi_group__": "updates-1", "type": "user.message", "data": "{}"})
-            exchange = kombu.Exchange("groups", type="direct", durable=False)
+            exchange = Exchange("groups", type="direct", durable=False)
             producer.publish(body, exchange=exchange, routing_key="updates-1", content_encoding="binary", retry=False)
 
     await asyncio.to_thread(publish)
@@ -94,7 +95,8 @@ async def test_by_hand__kombu_publishes_into_groups(vhost: Vhost, ours: Any) -> 
 @pytest.mark.classic
 @pytest.mark.parametrize("key", ["local_capacity", "remote_capacity", "expiry", "local_expiry", "group_expiry"])
 async def test_config__their_keys_are_taken(vhost: Vhost, key: str) -> None:
-    layer = RabbitmqChannelLayer(**{"host": vhost.url, "groups_exchange": "elsewhere", key: 30})
+    config: dict[str, Any] = {"host": vhost.url, "groups_exchange": "elsewhere", key: 30}
+    layer = RabbitmqChannelLayer(**config)
     try:
         channel = await layer.new_channel()
         await layer.group_add("people", channel)
