@@ -6,6 +6,7 @@ Each row of what breaks the layer that CATMAID's guide names (channels_rabbitmq 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import time
@@ -179,6 +180,26 @@ async def test_broker_killed__back_by_itself_with_few_tries_and_one_line(
 
 async def _are_at_least(times: list[float], count: int) -> bool:
     return len(times) >= count
+
+
+async def test_broker_away__failed_tries_leave_nothing_to_clean_up(
+    make_layer: Callable[..., RabbitmqChannelLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[aio_pika.Connection] = []
+
+    async def connect(self: aio_pika.Connection, **_options: Any) -> None:
+        tried.append(self)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(aio_pika.Connection, "connect", connect)
+    layer = make_layer(connect_timeout=0.5)
+    with pytest.raises(BrokerUnavailable):
+        await layer.new_channel()
+    await layer.close()
+    assert tried
+    # In a thread without an event loop, as it happens by chance; what can't be raised there, pytest raises here.
+    await in_thread(tried.clear)
+    await in_thread(gc.collect)
 
 
 @pytest.mark.parametrize(
