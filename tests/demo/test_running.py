@@ -251,7 +251,7 @@ def test_rabbitmq__nothing_outlives_a_killed_demo(on_rabbitmq: Running) -> None:
     until(on_rabbitmq.unfinished)
     assert len(on_rabbitmq.processes()) == 5  # itself, Daphne, the worker and its two
     os.kill(process.pid, signal.SIGKILL)
-    until(lambda: not on_rabbitmq.processes(), seconds=10)
+    until(lambda: not on_rabbitmq.processes(), seconds=40)
 
 
 def has_open(pid: int, path: Path) -> bool:
