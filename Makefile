@@ -70,7 +70,12 @@ unit-postgresql: venv ## Those of them that use a database, on PostgreSQL
 
 .PHONY: real
 real: venv ## Tests with real servers, workers and Chromium
-	$(PYTEST) -m real
+	$(PYTEST) -m 'real and not slow'
+
+.PHONY: test-brokers
+test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fetched once, as root), slow tests included
+	scripts/brokers.sh $(PYTEST) -k 'not memory and not redis' tests/layers/test_conformance.py \
+		tests/layers/test_broker_trouble.py tests/layers/test_cluster.py tests/layers/test_versions.py
 
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
