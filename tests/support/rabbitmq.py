@@ -15,7 +15,7 @@ from tests.support.ports import listens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOST, PORT = "127.0.0.1", 5672
+HOST, PORT = "127.0.0.1", int(os.environ.get("AMQP_PORT", "5672"))
 GIVEN_URL = os.environ.get("TEST_AMQP_URL", "")
 """Of an empty vhost that may be used for everything, where rabbitmqctl can't be: a server in a container, say."""
 
