@@ -12,8 +12,7 @@ import reprlib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
@@ -21,6 +20,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 
 from catmaid_notify import protocol, publish
+from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
 from catmaid_notify.content import Content, Level, checked_key
 from catmaid_notify.exceptions import InvalidEvent, UnknownUser
@@ -45,8 +45,6 @@ logger = logging.getLogger("catmaid_notify")
 
 BATCH = 1000
 """Users that are written with one round of statements."""
-
-T = TypeVar("T")
 
 
 def notify_user(
@@ -107,7 +105,7 @@ def notify_users(
     content = Content.checked(title=title, text=text, action=action, level=level)
     using = router.db_for_write(Message)
     written = 0
-    for pks in _batches(_pks_of(users), BATCH):
+    for pks in batches(_pks_of(users), BATCH):
         known = set(_users(using).filter(pk__in=pks).values_list("pk", flat=True))
         missing = [pk for pk in pks if pk not in known]
         if missing:
@@ -128,7 +126,7 @@ def mark_read(user: Any, ids: Iterable[int] | None = None) -> list[int]:
     possible = None if ids is None else [pk for pk in ids if 0 < pk < 2**63]
     with transaction.atomic(using=using):
         found = Message.objects.using(using).for_user(pk).mark_read(possible)
-    for batch in _batches(iter(found), BATCH):
+    for batch in batches(found, BATCH):
         payload: dict[str, Any] = {"all": True} if ids is None else {"ids": batch}
         _push_event(pk, protocol.frame(protocol.Event.MESSAGE_READ, payload), using=using, plain=False)
         if ids is None:
@@ -217,11 +215,6 @@ def _pks_of(users: Iterable[Any]) -> Iterator[Any]:
         elif pk not in seen:
             seen.add(pk)
             yield pk
-
-
-def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
-        yield batch
 
 
 def require_user(pk: Any, using: str | None = None) -> None:

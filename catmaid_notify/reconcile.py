@@ -8,19 +8,16 @@ knows what it has pushed already. Times are the database's own, so no clock of o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
+from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
 from catmaid_notify.models import Message
-
-T = TypeVar("T")
 
 USERS_PER_QUERY = 1000
 
@@ -58,12 +55,6 @@ def _created_within(pks: list[Any], seconds: float) -> list[tuple[Message, float
     recent = Message.objects.unread().created_within(seconds).annotate(age=age).order_by("time", "id")
     return [
         (message, message.age.total_seconds())  # type: ignore[attr-defined]
-        for batch in _batches(pks, USERS_PER_QUERY)
+        for batch in batches(pks, USERS_PER_QUERY)
         for message in recent.filter(user_id__in=batch)
     ]
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
