@@ -112,6 +112,11 @@ class Broker:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started and not ended since."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start the node, and return when it takes connections."""
         with (self.folder / "output.log").open("ab") as output:
