@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import worker_process_init
+
+from demo.running.orphans import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
 
 app = Celery("demo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_process_init.connect(weak=False)
+def _end_with_worker(**_kwargs: object) -> None:
+    """A pool process that is deep in a crop would outlive a worker that was killed."""
+    end_with_parent()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from types import FrameType
 from typing import Final
 
 from demo.conf import conf
+from demo.running.orphans import end_with_parent
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
@@ -85,7 +85,7 @@ class _Process:
             pass_fds=pass_fds,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
 
     def signal(self, number: int) -> None:
@@ -105,16 +105,6 @@ class _Process:
             os.killpg(self.popen.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-
-
-def _end_with_parent() -> None:
-    """Have this child end when its parent is gone, however that came; Linux only.
-
-    By SIGQUIT, at which a worker doesn't wait for its tasks: nobody would be there to tell it not to.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGQUIT)
 
 
 def _wait_until_it_answers(host: str, port: int) -> None:
