@@ -14,9 +14,6 @@ JOBS ?= 2
 PYTEST_OPTIONS := -q --maxfail=20 --durations=5 --numprocesses=$(JOBS) --dist=loadfile
 PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
 MAKE_PARTS := $(MAKE) --no-print-directory --keep-going
-# Node 20 or newer runs the tests of the browser client; Playwright brings one along.
-NODE ?= $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2> /dev/null && echo node || \
-	echo $(VENV)/lib/python3*/site-packages/playwright/driver/node)
 
 .PHONY: help
 help: ## Say what this file can do
@@ -58,7 +55,7 @@ format: venv ## Format and mend the Python files
 
 .PHONY: js
 js: venv ## Tests of the browser client, by Node
-	$(NODE) --test --test-reporter=spec $(or $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js)),$(error There are no tests in tests/js))
+	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js)),$(error There are no tests in tests/js))
 
 .PHONY: unit
 unit: venv ## Python tests in one process, on SQLite

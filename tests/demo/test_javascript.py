@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import playwright
-import pytest
-
 from demo.cropping import Region
 from tests.demo import kit
+from tests.support.node import node
 from tests.support.process import ROOT
 
 SCRIPTS = Path(__file__).parent / "js"
 
 
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Return Node 20 or newer: the machine's own, else the one that Playwright brings along."""
-    own = shutil.which("node")
-    if own:
-        version = subprocess.run([own, "--version"], capture_output=True, text=True, check=True).stdout
-        if int(version.lstrip("v").split(".")[0]) >= 20:
-            return own
-    return str(Path(playwright.__file__).parent / "driver/node")
-
-
-def test_scripts(node: str) -> None:
+def test_scripts() -> None:
     files = sorted(SCRIPTS.glob("*.test.js"))
     assert files
-    done = subprocess.run([node, "--test", *map(str, files)], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run([node(), "--test", *map(str, files)], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout
 
 
@@ -45,7 +31,7 @@ console.log(JSON.stringify(cases.map(({ x, y, z, zoom }) =>
 """
 
 
-def test_estimate_is_the_size_that_the_server_computes(node: str) -> None:
+def test_estimate_is_the_size_that_the_server_computes() -> None:
     chance = random.Random(1906)
     stack = kit.stack(kit.ArraySource(kit.volume()))
 
@@ -58,7 +44,7 @@ def test_estimate_is_the_size_that_the_server_computes(node: str) -> None:
     ]
     argument = json.dumps({"cases": cases, "shape": kit.SHAPE})
     options = ["--input-type=module", "--eval", COMPARE, argument]
-    done = subprocess.run([node, *options], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run([node(), *options], capture_output=True, text=True, check=True, cwd=ROOT)
     for case, found in zip(cases, json.loads(done.stdout), strict=True):
         region = Region.checked({"stack": "s", **case}, {"s": stack}, bytes_max=10**9)
         assert tuple(reversed(found)) == region.shape, case

@@ -21,7 +21,12 @@ def missing(part: str) -> str:
         case "postgresql":
             return postgresql.missing()
         case "chromium":
-            return "" if shutil.which(CHROMIUM) else f"no Chromium at {CHROMIUM} (CHROMIUM=<path> names another one)"
+            if not shutil.which(CHROMIUM):
+                return f"no Chromium at {CHROMIUM} (CHROMIUM=<path> names another one)"
+            from tests.support import node  # needs Playwright, which not every environment has
+
+            reason = node.trouble(str(node.BUNDLED))
+            return f"Playwright's driver doesn't start: {reason}" if reason else ""
     raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium")
 
 

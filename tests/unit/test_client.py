@@ -18,6 +18,7 @@ from django.urls import clear_script_prefix, set_script_prefix
 from catmaid_notify import modules
 from catmaid_notify.protocol import SUBPROTOCOL, Close, Event
 from catmaid_notify.templatetags import catmaid_notify as tag
+from tests.support.node import node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +155,7 @@ def test_module__only_modules(client: Client, name: str) -> None:
 def test_protocol__is_the_same_on_both_sides() -> None:
     script = f"import * as p from '{(modules.DIRECTORY / 'protocol.js').as_uri()}'; console.log(JSON.stringify(p))"
     done = subprocess.run(
-        ["node", "--input-type=module", "--eval", script], capture_output=True, text=True, check=True, timeout=30
+        [node(), "--input-type=module", "--eval", script], capture_output=True, text=True, check=True, timeout=30
     )
     assert json.loads(done.stdout) == {
         "SUBPROTOCOL": SUBPROTOCOL,
