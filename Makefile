@@ -35,7 +35,7 @@ test: system venv $(CLASSIC)/installed ## Run everything: checks, Python and Jav
 venv: $(VENV)/installed-dev ## Make .venv, with everything that development needs
 
 .PHONY: system
-system: ## Install (as root, on Debian) and start Chromium, RabbitMQ and PostgreSQL where they are missing
+system: ## Install (as root, on Debian) and start Chromium, RabbitMQ, PostgreSQL and npm where they are missing
 	@scripts/system.sh
 
 .PHONY: check
@@ -54,7 +54,7 @@ format: venv ## Format and mend the Python files
 	$(VENV)/bin/python scripts/conf_block.py
 
 .PHONY: js
-js: venv ## Tests of the browser client, by Node
+js: venv node_modules/installed ## Tests of the browser client, by Node; its types, its size, its package
 	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js)),$(error There are no tests in tests/js))
 
 .PHONY: unit
@@ -88,10 +88,10 @@ picture: venv ## Make the picture of README.md anew
 
 .PHONY: clean
 clean: ## Remove the virtual environments, caches and all that the demo has written
-	rm -rf $(VENV) $(CLASSIC) build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLASSIC) node_modules build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# -- Virtual environments; the empty files say what has been installed in them
+# -- Environments; the empty files say what has been installed in them
 
 $(VENV)/installed-demo: pyproject.toml
 	@scripts/venv.sh $(VENV) "$(PYTHON)"
@@ -109,4 +109,10 @@ $(CLASSIC)/installed: requirements-async.txt pyproject.toml
 	@scripts/venv.sh $(CLASSIC) "$(PYTHON)"
 	@echo "Installing the environment of requirements-async.txt (once) ..."
 	@$(CLASSIC)/bin/$(PIP_INSTALL) --requirement requirements-async.txt --editable '.[test-tools]'
+	@touch $@
+
+node_modules/installed: package.json
+	@command -v npm > /dev/null || { echo "npm is missing; \"make system\" installs it as root on Debian."; exit 1; }
+	@echo "Installing what tests of the browser client need (once) ..."
+	@npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@

@@ -7,6 +7,7 @@ must allow modules to be loaded by CORS headers. Here the modules keep their nam
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 DIRECTORY: Final = Path(__file__).parent / "static" / "catmaid_notify"
 YEAR_SECONDS: Final = 365 * 24 * 3600
+IMPORT: Final = re.compile(rb"""^(?:import|export)\b[^;]*?\bfrom "\./(\w+\.js)";$""", re.MULTILINE)
 
 
 @cache
@@ -33,6 +35,16 @@ def version() -> str:
     for name, content in contents().items():
         digest.update(b"%s\0%d\0%s" % (name.encode(), len(content), content))
     return digest.hexdigest()[:12]
+
+
+@cache
+def needed_by(*names: str) -> tuple[str, ...]:
+    """Return these modules and all that they import, so that a page can ask for all of them at once."""
+    found = dict.fromkeys(names)
+    for name in names:
+        for imported in IMPORT.findall(contents()[name]):
+            found.update(dict.fromkeys(needed_by(imported.decode())))
+    return tuple(found)
 
 
 @require_safe

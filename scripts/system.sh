@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to what the tests need besides Python packages: Chromium, RabbitMQ, PostgreSQL, and a library for the Node that
-# Playwright brings along. As root it installs Debian's packages of what is missing, and starts what doesn't run. For
+# Sees to what the tests need besides Python packages: Chromium, RabbitMQ, PostgreSQL, npm, and a library for the Node
+# that Playwright brings along. As root it installs Debian's packages of what is missing, and starts what doesn't run. For
 # anybody else it only says what is missing; the tests that need it are then skipped.
 set -euo pipefail
 amqp_port=${AMQP_PORT:-5672} pg_host=${PGHOST:-127.0.0.1} pg_port=${PGPORT:-5432}
@@ -29,6 +29,7 @@ missing=()
 [[ -n ${CHROMIUM:-} ]] || command -v chromium > /dev/null || missing+=(chromium)
 [[ -n ${TEST_AMQP_URL:-} ]] || listens 127.0.0.1 "$amqp_port" || command -v rabbitmq-server > /dev/null || missing+=(rabbitmq-server)
 [[ $(PATH=$PATH:/sbin ldconfig -p) == *libatomic.so.1* ]] || missing+=(libatomic1)
+command -v npm > /dev/null || missing+=(npm)
 listens "$pg_host" "$pg_port" || command -v pg_ctlcluster > /dev/null || missing+=(postgresql)
 
 if [[ $(id -u) != 0 ]]; then

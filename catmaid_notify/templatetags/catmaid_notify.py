@@ -41,7 +41,10 @@ def catmaid_notify(context: Context, *, ui: bool = True, timings: str = "") -> d
         "user": user_key(user.pk),
         "ui": ui,
         "timings": timings,
-        "script_url": entry_url(),
+        "script_url": url_of(ENTRY),
+        "preload_urls": [
+            url_of(name) for name in modules.needed_by(ENTRY, *(["inbox.js"] if ui else [])) if name != ENTRY
+        ],
         "unread_url": reverse("catmaid_notify:unread"),
         "messages_url": reverse("catmaid_notify:messages"),
         "read_url": reverse("catmaid_notify:read"),
@@ -54,14 +57,14 @@ def catmaid_notify(context: Context, *, ui: bool = True, timings: str = "") -> d
     }
 
 
-def entry_url() -> str:
-    """Return where the page loads the client from: the static files where that works, else `catmaid_notify.modules`."""
-    url = static(f"catmaid_notify/{ENTRY}")
+def url_of(name: str) -> str:
+    """Return where the page loads a module from: the static files where that works, else `catmaid_notify.modules`."""
+    url = static(f"catmaid_notify/{name}")
     parts = urlsplit(url)
-    is_renamed = posixpath.basename(parts.path) != ENTRY
+    is_renamed = posixpath.basename(parts.path) != name
     if parts.netloc or (is_renamed and not getattr(staticfiles_storage, "support_js_module_import_aggregation", False)):
         try:
-            return reverse("catmaid_notify:module", args=[modules.version(), ENTRY])
+            return reverse("catmaid_notify:module", args=[modules.version(), name])
         except NoReverseMatch:
             pass  # a site with URLs of its own making: the copies with plain names may be there, too
     return url

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from pytest_django import Settings
 
 
+NOT_LOADED: set[str] = set()
+"""Modules that a page of the template tag has no use for."""
+
+
 @pytest.fixture
 def script_prefix() -> Iterator[str]:
     set_script_prefix("/catmaid/")
@@ -69,7 +73,7 @@ def test_tag__what_the_client_needs(script_prefix: str) -> None:
 
 def test_tag__core_only() -> None:
     html = render("{% catmaid_notify ui=False %}")
-    assert "<link" not in html
+    assert 'rel="stylesheet"' not in html
     assert "<div" not in html
     assert "data-mount" not in attributes(html)
 
@@ -84,7 +88,17 @@ def test_tag__without_a_request() -> None:
 
 def test_tag__nonce() -> None:
     html = render(csp_nonce="abc+/=")
-    assert html.count('nonce="abc+/="') == 2
+    assert html.count('nonce="abc+/="') == html.count("<link ") + html.count("<script ")
+
+
+def preloaded(html: str) -> list[str]:
+    return re.findall(r'<link rel="modulepreload" href="/static/catmaid_notify/(\w+\.js)">', html)
+
+
+def test_tag__all_modules_are_asked_for_at_once() -> None:
+    assert {"auto.js", *preloaded(render())} == set(modules.contents()) - NOT_LOADED
+    assert "inbox.js" not in preloaded(render("{% catmaid_notify ui=False %}"))
+    assert "notifier.js" in preloaded(render("{% catmaid_notify ui=False %}"))
 
 
 @pytest.mark.parametrize("name", ["CSRF_USE_SESSIONS", "CSRF_COOKIE_HTTPONLY"])
@@ -122,15 +136,15 @@ def test_tag__timings_are_escaped() -> None:
         ("//cdn.example/static/catmaid_notify/auto.js", True),
     ],
 )
-def test_entry_url__where_relative_imports_work(monkeypatch: pytest.MonkeyPatch, url: str, *, own: bool) -> None:
+def test_url_of__where_relative_imports_work(monkeypatch: pytest.MonkeyPatch, url: str, *, own: bool) -> None:
     monkeypatch.setattr(tag, "static", lambda _name: url)
-    assert tag.entry_url() == (f"/notify/client/{modules.version()}/auto.js" if own else url)
+    assert tag.url_of("auto.js") == (f"/notify/client/{modules.version()}/auto.js" if own else url)
 
 
-def test_entry_url__storage_that_rewrites_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_of__storage_that_rewrites_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tag, "static", lambda _name: "/static/catmaid_notify/auto.0123456789ab.js")
     monkeypatch.setattr(staticfiles_storage, "support_js_module_import_aggregation", True, raising=False)
-    assert tag.entry_url().startswith("/static/")
+    assert tag.url_of("auto.js").startswith("/static/")
 
 
 def test_module__is_served_for_ever_under_its_release(client: Client) -> None:

@@ -1,0 +1,43 @@
+/** A page that uses all of the client's API; the compiler checks it against the declarations. Nothing runs it. */
+import { CLOSE, createNotifier, EVENTS, type Message, type Notifier, SUBPROTOCOL, TIMINGS } from "catmaid-notify";
+import { attachInbox } from "catmaid-notify/inbox.js";
+
+const notifier: Notifier = createNotifier({
+    user: "7",
+    unreadUrl: "/notify/unread",
+    readUrl: "/notify/read",
+    updatesUrl: "/channels/updates/",
+    timings: { pollMs: TIMINGS.pollMs / 2 },
+    adapters: { logger: console },
+});
+
+const titles: string[] = [];
+const keep = ({ title }: Message) => titles.push(title);
+const controller = new AbortController();
+notifier.on("message", ({ message, backlog }) => backlog || keep(message), { signal: controller.signal });
+const off: () => void = notifier.on("state", ({ state, code }) => {
+    if (state === "signedout" || code === CLOSE.NO_SESSION) {
+        off();
+    }
+});
+notifier.on("progress", ({ done, total }) => total > 0 && done / total);
+notifier.on("event", ({ event, payload, topic }) => [event === EVENTS.HELLO, payload, topic ?? SUBPROTOCOL]);
+notifier.start();
+const end: () => void = notifier.subscribe("sheet:42", ({ payload }) => payload);
+const sent: boolean = notifier.publish("sheet:42", "saved", { cell: "B2" });
+void notifier.markRead(notifier.unread.messages.map(({ id }) => id)).then((ok: boolean) => ok && sent);
+void notifier.markRead({ all: true });
+const detach: () => void = attachInbox(notifier, document.body, { toasts: false });
+detach();
+end();
+notifier.stop();
+document.addEventListener("catmaid-notify:ready", ({ detail }) => detail.notifier === window.catmaidNotify);
+
+// @ts-expect-error there is no such event
+notifier.on("messages", () => {});
+// @ts-expect-error ids are numbers
+void notifier.markRead("7");
+// @ts-expect-error the inbox has to be somewhere
+createNotifier({ updatesUrl: "/channels/updates/" });
+// @ts-expect-error messages are the same for all who listen
+notifier.on("message", ({ message }) => (message.title = ""));
