@@ -39,19 +39,21 @@ system: ## Install (as root, on Debian) and start Chromium, RabbitMQ, PostgreSQL
 	@scripts/system.sh
 
 .PHONY: check
-check: venv ## Ruff, mypy, missing migrations, settings_example.py
+check: venv ## Ruff, mypy, missing migrations, files made from other files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy bench catmaid_notify demo tests scripts settings_example.py
 	DJANGO_SETTINGS_MODULE=tests.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=demo.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
 	$(VENV)/bin/python scripts/conf_block.py --check
+	$(VENV)/bin/python scripts/config_files.py --check
 
 .PHONY: format
 format: venv ## Format and mend the Python files
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/python scripts/conf_block.py
+	$(VENV)/bin/python scripts/config_files.py
 
 .PHONY: js
 js: venv node_modules/installed ## Tests of the browser client, by Node; its types, its size, its package

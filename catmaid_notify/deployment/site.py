@@ -1,0 +1,179 @@
+"""What the files of a deployment say about one site."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Final, Literal
+
+AsgiServer = Literal["daphne", "uvicorn", "hypercorn"]
+WsgiServer = Literal["gunicorn", "uwsgi", "none"]
+
+PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@+*\[\]-]*", re.ASCII)
+"""What needs quoting in none of the files: they differ in how they quote, and a value must not add a line to them."""
+NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+
+
+class InvalidValue(ValueError):
+    """A value can't be written into the files; the text names it and says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """A site and its servers. The defaults are the example that the repository's files show."""
+
+    name: str = "mysite"
+    """Of programs, units, sockets and logs."""
+    hosts: tuple[str, ...] = ("mysite.example.org",)
+    """Names under which browsers reach the site, the main one first."""
+    prefix: str = ""
+    """Path of a site in a sub-directory, ``/sub``; empty at the root."""
+    listen: str = ""
+    """Port, or address and port, of the proxy; empty: 80, or 443 with a certificate."""
+    certificate: str = ""
+    """File with the TLS certificate; empty: plain HTTP."""
+    certificate_key: str = ""
+    """File with the certificate's key."""
+    balancer: str = ""
+    """Address (or network) of a machine in front of this one that ends TLS."""
+    directory: str = "/srv/mysite"
+    """Folder of the project, from which its modules are imported."""
+    python: str = "/srv/mysite/.venv/bin/python"
+    """Python of the site's virtual environment."""
+    settings: str = "mysite.settings"
+    """Settings module."""
+    static_url: str = "/static/"
+    """Path of the static files; empty: the proxy doesn't serve them."""
+    static_root: str = "/srv/mysite/static"
+    """Folder of the static files."""
+    asgi: str = "mysite.asgi:application"
+    """ASGI application."""
+    asgi_server: AsgiServer = "daphne"
+    """Program that holds the sockets."""
+    asgi_processes: int = 2
+    """How many of them, one a processor core at most."""
+    asgi_port: int = 0
+    """First TCP port of theirs on 127.0.0.1; 0: unix sockets."""
+    wsgi: str = "mysite.wsgi:application"
+    """WSGI application."""
+    wsgi_server: WsgiServer = "gunicorn"
+    """Program that serves the pages; "none": the ASGI server does."""
+    wsgi_processes: int = 4
+    """How many of them."""
+    celery: str = "mysite.celery"
+    """Module of the Celery application; empty: the site has none."""
+    celery_processes: int = 4
+    """How many tasks run at a time."""
+    task_seconds: int = 3600
+    """How long the longest task takes: what a worker that is told to stop is given to finish."""
+    user: str = "www-data"
+    """Account of the processes; the proxy's own, so that it can open their sockets."""
+    run: str = "/run/mysite"
+    """Folder of the unix sockets."""
+    logs: str = "/var/log/supervisor"
+    """Folder of the logs."""
+    state: str = "/var/lib/mysite"
+    """Folder for what must survive a restart."""
+    ping_seconds: float = 25
+    """``CATMAID_NOTIFY_PING_SECONDS``."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            for text in value if isinstance(value, tuple) else (value,):
+                if isinstance(text, str) and not PLAIN.fullmatch(text):
+                    raise InvalidValue(
+                        f"{field.name} is {text!r}, but these files can hold only letters, digits and _./:@+*[]-."
+                        " Give another value by the option of that name."
+                    )
+        if not NAME.fullmatch(self.name):
+            raise InvalidValue(f"name is {self.name!r}, but must be of a-z, 0-9 and _ and begin with a letter.")
+        if self.prefix and (not self.prefix.startswith("/") or self.prefix.endswith("/")):
+            raise InvalidValue(f"prefix is {self.prefix!r}, but must begin with / and not end with it.")
+        if bool(self.certificate) != bool(self.certificate_key):
+            raise InvalidValue("certificate and certificate_key belong together: one of them is missing.")
+        if min(self.asgi_processes, self.wsgi_processes, self.celery_processes) < 1:
+            raise InvalidValue("asgi_processes, wsgi_processes and celery_processes must be 1 or more.")
+
+    @property
+    def host(self) -> str:
+        """The main host name."""
+        return self.hosts[0] if self.hosts else "localhost"
+
+    @property
+    def port(self) -> str:
+        """What the proxy listens on."""
+        return self.listen or ("443" if self.certificate else "80")
+
+    @property
+    def venv(self) -> str:
+        """Folder of the virtual environment's programs."""
+        return self.python.rpartition("/")[0]
+
+    @property
+    def asgi_instances(self) -> list[int]:
+        """What tells the ASGI processes apart: the port, or a number from 0."""
+        return list(range(self.asgi_port, self.asgi_port + self.asgi_processes))
+
+    @property
+    def asgi_sockets(self) -> list[str]:
+        """Paths of the unix sockets, or nothing with TCP."""
+        return [] if self.asgi_port else [self.asgi_socket(str(number)) for number in self.asgi_instances]
+
+    def asgi_socket(self, instance: str) -> str:
+        """Return the path of the unix socket of one process."""
+        return f"{self.run}/asgi-{instance}.sock"
+
+    @property
+    def wsgi_socket(self) -> str:
+        """Path of the unix socket of the WSGI server."""
+        return f"{self.run}/{self.wsgi_server}.sock"
+
+    @property
+    def read_timeout(self) -> int:
+        """How long, in seconds, a proxy waits in silence: two pings may get lost."""
+        return max(60, round(3 * self.ping_seconds))
+
+    @property
+    def ping(self) -> str:
+        """The ping interval as people write it."""
+        return f"{self.ping_seconds:g}"
+
+    def asgi_command(self, instance: str) -> str:
+        """Return the command of one ASGI process; ``instance`` may be a place-holder of the process manager."""
+        bind = f"127.0.0.1:{instance}" if self.asgi_port else f"unix:{self.asgi_socket(instance)}"
+        address, _, path = bind.partition(":")
+        match self.asgi_server:
+            case "daphne":
+                where = f"-b {address} -p {path}" if self.asgi_port else f"--unix-socket {path}"
+                options = f"{where} --proxy-headers"
+            case "uvicorn":
+                where = f"--host {address} --port {path}" if self.asgi_port else f"--uds {path}"
+                # Whoever can open a unix socket is the proxy; a TCP port can be opened by every account of the machine.
+                trusted = "127.0.0.1" if self.asgi_port else "*"
+                options = f"{where} --proxy-headers --forwarded-allow-ips {trusted} --timeout-graceful-shutdown 10"
+            case "hypercorn":
+                # Pings of the protocol, which the others send by themselves: they keep plain sockets open.
+                options = f"--bind {bind} --websocket-ping-interval 20 --graceful-timeout 10"
+        return f"{self.python} -m {self.asgi_server} {options} {self.asgi}"
+
+    @property
+    def wsgi_command(self) -> str:
+        """The command of the WSGI server."""
+        if self.wsgi_server == "uwsgi":
+            # Without threads nothing that the pages publish leaves the process.
+            options = "--master --die-on-term --vacuum --need-app --enable-threads --lazy-apps --chmod-socket=660"
+            options += f" --processes {self.wsgi_processes} --threads 4 --buffer-size 32768"
+            return f"{self.venv}/uwsgi --socket {self.wsgi_socket} {options} --module {self.wsgi}"
+        options = f"--bind unix:{self.wsgi_socket} --workers {self.wsgi_processes} --threads 4 --graceful-timeout 30"
+        return f"{self.python} -m gunicorn {options} {self.wsgi}"
+
+    @property
+    def worker_command(self) -> str:
+        """The command of the Celery worker."""
+        return f"{self.python} -m celery -A {self.celery} worker --loglevel INFO --concurrency {self.celery_processes}"
+
+    @property
+    def beat_command(self) -> str:
+        """The command of Celery's scheduler."""
+        return f"{self.python} -m celery -A {self.celery} beat --loglevel INFO --schedule {self.state}/celerybeat"

@@ -1,0 +1,61 @@
+"""Write nginx/, supervisor/, systemd/ and apache/: what ``manage.py notify_config`` prints for an example.
+
+Run it after a change of catmaid_notify/deployment; ``--check`` only says whether it has to be run.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from catmaid_notify.deployment.files import FILES, render
+from catmaid_notify.deployment.site import Site
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = Site()
+TLS = replace(
+    EXAMPLE,
+    certificate="/etc/letsencrypt/live/mysite.example.org/fullchain.pem",
+    certificate_key="/etc/letsencrypt/live/mysite.example.org/privkey.pem",
+)
+VARIANTS = {
+    "nginx/site-tls.conf": TLS,
+    "nginx/site-uwsgi.conf": replace(EXAMPLE, wsgi_server="uwsgi"),
+    "nginx/site-sub-directory.conf": replace(EXAMPLE, prefix="/sub", static_url="/sub/static/"),
+    "nginx/site-asgi-only.conf": replace(EXAMPLE, wsgi_server="none"),
+    "nginx/site-behind-balancer.conf": replace(EXAMPLE, balancer="192.0.2.10"),
+    "supervisor/site-uwsgi.conf": replace(EXAMPLE, wsgi_server="uwsgi"),
+    "apache/site-tls.conf": TLS,
+}
+"""What else the example's files can look like."""
+
+
+def files() -> dict[str, str]:
+    """Return all texts by their paths."""
+    texts = {f"{kind}/{name}": render(kind, name, EXAMPLE) for kind, names in FILES.items() for name in names}
+    for path, site in VARIANTS.items():
+        texts[path] = render(path.partition("/")[0], "site.conf", site)
+    return texts
+
+
+def main() -> int:
+    texts = files()
+    old = {str(path.relative_to(ROOT)) for kind in FILES for path in (ROOT / kind).glob("*")}
+    changed = [path for path, text in texts.items() if path not in old or (ROOT / path).read_text() != text]
+    gone = sorted(old - set(texts))
+    if "--check" in sys.argv[1:]:
+        if changed or gone:
+            print(f"Not as catmaid_notify/deployment has them: {', '.join(changed + gone)}. Run make format.")
+        return 1 if changed or gone else 0
+    for path in gone:
+        (ROOT / path).unlink()
+    for path in changed:
+        (ROOT / path).parent.mkdir(exist_ok=True)
+        (ROOT / path).write_text(texts[path])
+        (ROOT / path).chmod(0o755 if path.endswith(".sh") else 0o644)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Starts Daphne with the variables of a file, for who keeps the site's secrets there. In site.conf:
+#     command=/srv/mysite/daphne.sh --unix-socket /run/mysite/asgi-%(process_num)d.sock
+set -eu
+if [ -r /etc/mysite.env ]; then
+    set -a
+    . /etc/mysite.env
+    set +a
+fi
+# exec: Daphne takes the place of this script. Otherwise supervisord's signals would end the script alone, and Daphne would
+# go on; and a socket on handle 0 (--fd 0) would be left behind in it.
+exec /srv/mysite/.venv/bin/python -m daphne --proxy-headers "$@" mysite.asgi:application
