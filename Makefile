@@ -84,6 +84,11 @@ classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.
 bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is
 	$(VENV)/bin/python -m bench.layers $(BENCH)
 
+.PHONY: docs
+docs: venv ## Build the documentation into build/docs; a warning is an error
+	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --builder html docs build/docs
+	@echo "Open build/docs/index.html"
+
 .PHONY: picture
 picture: venv ## Make the picture of README.md anew
 	$(VENV)/bin/python scripts/picture.py

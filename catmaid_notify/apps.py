@@ -1,4 +1,4 @@
-"""The app itself; it does nothing at start."""
+"""The app itself; at start it only registers its system checks."""
 
 from __future__ import annotations
 
@@ -12,3 +12,7 @@ class CatmaidNotifyConfig(AppConfig):
     name = "catmaid_notify"
     verbose_name = _("Messages")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from catmaid_notify import checks  # noqa: F401  importing registers them

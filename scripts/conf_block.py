@@ -1,4 +1,4 @@
-"""Write the app's own settings, as catmaid_notify/conf.py declares them, into settings_example.py.
+"""Write the app's own settings, as catmaid_notify/conf.py declares them, into settings_example.py and docs/settings.md.
 
 Run it after a change of conf.py; ``--check`` only says whether it has to be run.
 """
@@ -7,26 +7,39 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "catmaid_notify" / "conf.py"
 EXAMPLE = ROOT / "settings_example.py"
-FIRST, LAST = "# [settings of catmaid_notify: begin]\n", "# [settings of catmaid_notify: end]\n"
+PAGE = ROOT / "docs" / "settings.md"
+EXAMPLE_MARKS = "# [settings of catmaid_notify: begin]\n", "# [settings of catmaid_notify: end]\n"
+PAGE_MARKS = "<!-- settings of catmaid_notify: begin -->\n", "<!-- settings of catmaid_notify: end -->\n"
 
 
-def unit(name: str) -> str:
-    """Return the unit that the name of a setting holds, or an empty string."""
-    if "_PER_" in name:
-        return ""
-    return next((word for word in ("seconds", "bytes") if word.upper() in name.split("_")), "")
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting as conf.py declares it; ``heading`` is that of the group that it begins, if it does."""
+
+    name: str
+    default: str
+    text: str
+    heading: str
+
+    @property
+    def unit(self) -> str:
+        """The unit that the name holds, or an empty string."""
+        if "_PER_" in self.name:
+            return ""
+        return next((word for word in ("seconds", "bytes") if word.upper() in self.name.split("_")), "")
 
 
-def block(source: str) -> str:
-    """Return the settings that the source of conf.py declares as commented assignments."""
+def declared(source: str) -> Iterator[Setting]:
+    """Return the settings that the source of conf.py declares."""
     lines = source.splitlines()
     (table,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Conf")
-    written = []
     for setting, below in zip(table.body, table.body[1:], strict=False):
         if not isinstance(setting, ast.AnnAssign) or not isinstance(setting.target, ast.Name) or not setting.value:
             continue
@@ -35,33 +48,63 @@ def block(source: str) -> str:
             isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
         ):
             raise SystemExit(f"catmaid_notify/conf.py: {name} has no docstring below it")
-        heading = lines[setting.lineno - 2].strip()
-        if heading.startswith("# "):
-            written += ["", f"# -- {heading.removeprefix('# ')}"]
-        prefix = f"[{unit(name)}] " if unit(name) else ""
-        text = f"{prefix}{below.value.value}".replace("``", "`")
-        written += ["#", *(f"# {line.strip()}" for line in text.splitlines())]
-        written += [f"# CATMAID_NOTIFY_{name} = {ast.get_source_segment(source, setting.value)}"]
-    return "\n".join(written) + "\n"
+        above = lines[setting.lineno - 2].strip()
+        yield Setting(
+            name=name,
+            default=ast.get_source_segment(source, setting.value) or "",
+            text=below.value.value.replace("``", "`"),
+            heading=above.removeprefix("# ") if above.startswith("# ") else "",
+        )
 
 
-def render(example: str, conf: str) -> str:
-    """Return settings_example.py with its block as conf.py has it."""
-    before, rest = example.split(FIRST)
-    _, after = rest.split(LAST)
-    return f"{before}{FIRST}{block(conf)}#\n{LAST}{after}"
+def example_block(source: str) -> str:
+    """Return the settings as commented assignments."""
+    written = []
+    for setting in declared(source):
+        if setting.heading:
+            written += ["", f"# -- {setting.heading}"]
+        prefix = f"[{setting.unit}] " if setting.unit else ""
+        written += ["#", *(f"# {line.strip()}" for line in f"{prefix}{setting.text}".splitlines())]
+        written += [f"# CATMAID_NOTIFY_{setting.name} = {setting.default}"]
+    return "\n".join(written) + "\n#\n"
+
+
+def page_block(source: str) -> str:
+    """Return the settings as tables."""
+    head = ["", "| setting | default | what it does |", "|---|---|---|"]
+    written = [] if next(declared(source)).heading else [*head]
+    for setting in declared(source):
+        if setting.heading:
+            written += ["", f"## {setting.heading}", *head]
+        default = f"`{setting.default}`" + (f" {setting.unit}" if setting.unit else "")
+        written += [f"| `CATMAID_NOTIFY_{setting.name}` | {default} | {' '.join(setting.text.split())} |"]
+    return "\n".join(written) + "\n\n"
+
+
+def render(text: str, marks: tuple[str, str], block: str) -> str:
+    """Return a file's text with its block replaced."""
+    before, rest = text.split(marks[0])
+    _, after = rest.split(marks[1])
+    return f"{before}{marks[0]}{block}{marks[1]}{after}"
 
 
 def main() -> int:
-    old = EXAMPLE.read_text()
-    new = render(old, CONF.read_text())
-    if old == new:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print("settings_example.py lags behind catmaid_notify/conf.py: run python scripts/conf_block.py")
-        return 1
-    EXAMPLE.write_text(new)
-    return 0
+    source = CONF.read_text()
+    lagging = 0
+    for path, marks, block in (
+        (EXAMPLE, EXAMPLE_MARKS, example_block(source)),
+        (PAGE, PAGE_MARKS, page_block(source)),
+    ):
+        old = path.read_text()
+        new = render(old, marks, block)
+        if old == new:
+            continue
+        if "--check" in sys.argv[1:]:
+            print(f"{path.relative_to(ROOT)} lags behind catmaid_notify/conf.py: run python scripts/conf_block.py")
+            lagging = 1
+        else:
+            path.write_text(new)
+    return lagging
 
 
 if __name__ == "__main__":
