@@ -184,6 +184,9 @@ CELERY_TIMEZONE = TIME_ZONE
 # Origins (`https://host[:port]`) that may open sockets besides the site's own and `CSRF_TRUSTED_ORIGINS`.
 # CATMAID_NOTIFY_ALLOWED_ORIGINS = ()
 #
+# [seconds] How often all open sockets are checked for sessions and users that have ended without anybody saying so.
+# CATMAID_NOTIFY_SESSION_CHECK_SECONDS = 30
+#
 # Open sockets of one user in one process; further ones are refused with 4409.
 # CATMAID_NOTIFY_SOCKETS_PER_USER = 100
 #

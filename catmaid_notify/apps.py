@@ -1,4 +1,4 @@
-"""The app itself; at start it only registers its system checks."""
+"""The app itself; at start it registers its system checks, and listens to logouts and changed users."""
 
 from __future__ import annotations
 
@@ -14,5 +14,10 @@ class CatmaidNotifyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from catmaid_notify import checks  # noqa: F401  importing registers them
+        """Register the system checks, connect the signals."""
+        from catmaid_notify import (
+            checks,  # noqa: F401  importing registers them
+            receivers,
+        )
+
+        receivers.connect()

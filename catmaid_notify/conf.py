@@ -45,6 +45,8 @@ class Conf(_Settings):
     # Who may connect, and how much
     ALLOWED_ORIGINS: tuple[str, ...] = ()
     """Origins (``https://host[:port]``) that may open sockets besides the site's own and ``CSRF_TRUSTED_ORIGINS``."""
+    SESSION_CHECK_SECONDS: float = 30
+    """How often all open sockets are checked for sessions and users that have ended without anybody saying so."""
     SOCKETS_PER_USER: int = 100
     """Open sockets of one user in one process; further ones are refused with 4409."""
     FRAME_BYTES_MAX: int = 1024

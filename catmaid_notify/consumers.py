@@ -12,14 +12,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.db import Error as DatabaseError
-
 from catmaid_notify import __version__, health, origins
-from catmaid_notify.auth import user_of
+from catmaid_notify.auth import SignIn, sign_in_of
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable, InvalidEvent
 from catmaid_notify.hub import Hub, get_hub
-from catmaid_notify.protocol import SUBPROTOCOL, Close, Event, frame, user_group, user_key
+from catmaid_notify.protocol import SUBPROTOCOL, Close, Event, frame, user_key
 from catmaid_notify.sockets import Socket, size_of
 
 security_logger = logging.getLogger("catmaid_notify.security")
@@ -55,7 +53,7 @@ class UpdatesConsumer:
         """Serve the connection until it is closed."""
         await self._receive()  # websocket.connect
         if not origins.is_allowed(self._scope["headers"], secure=self._scope.get("scheme") == "wss"):
-            self._refused("origin")
+            self._log("origin", 403)
             await self._send({"type": "websocket.close"})
             return
         # Accept before asking the database: a refused handshake tells a script nothing, a close code does.
@@ -68,25 +66,25 @@ class UpdatesConsumer:
             await self._close_now(Close.OLD_DIALECT)
             return
         try:
-            user = await user_of(self._scope)
-        except DatabaseError as error:
-            logger.warning("Socket refused, the database does not answer: reason=%s", error)
+            sign_in = await sign_in_of(self._scope)
+        except Exception as error:  # noqa: BLE001 - the database is away, or a backend of the site fails
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("Socket refused, nothing says whose it is: reason=%s", reason)
             await self._close_now(Close.NO_BROKER)
             return
-        if user is None:
+        if sign_in is None:
             await self._close_now(Close.NO_SESSION)
             return
-        self._user_key = user_key(user.pk)
-        await self._serve(get_hub(), user.pk, is_v1=is_v1)
+        self._user_key = user_key(sign_in.user_pk)
+        await self._serve(get_hub(), sign_in, is_v1=is_v1)
 
-    async def _serve(self, hub: Hub, pk: Any, *, is_v1: bool) -> None:
-        group = user_group(pk)
-        if hub.count(group) >= conf.SOCKETS_PER_USER:
+    async def _serve(self, hub: Hub, sign_in: SignIn, *, is_v1: bool) -> None:
+        socket = Socket(self._send, sign_in=sign_in, is_v1=is_v1, on_close=self._close_soon)
+        if hub.count(socket.group) >= conf.SOCKETS_PER_USER:
             await self._close_now(Close.TOO_MANY_SOCKETS)
             return
-        socket = Socket(self._send, group=group, is_v1=is_v1, on_close=self._close_soon)
         try:
-            await hub.join(socket, pk)
+            await hub.join(socket)
             if is_v1:
                 socket.push(_hello(self._user_key))
             await self._listen(socket)
@@ -105,7 +103,6 @@ class UpdatesConsumer:
                 continue
             code = self._over_limit(event)
             if code is not None:
-                self._refused("frames", code)
                 socket.close(code)
             elif socket.is_v1:
                 _answer(socket, event.get("text"))
@@ -126,17 +123,21 @@ class UpdatesConsumer:
         self._closing = asyncio.get_running_loop().create_task(self._close_now(code))
 
     async def _close_now(self, code: int) -> None:
-        if code in (Close.NO_SESSION, Close.TOO_MANY_SOCKETS, Close.OLD_DIALECT, Close.SILENT):
-            self._refused("closed", code)
+        if code != Close.NO_BROKER:
+            self._log(Close(code).name.lower(), code)
         try:
             await self._send({"type": "websocket.close", "code": int(code)})
         except Exception as error:  # noqa: BLE001 - servers raise different ones when the client was faster
             logger.debug("Socket not closed, the client was faster: reason=%r", error)
 
-    def _refused(self, why: str, code: int = 0) -> None:
+    def _log(self, why: str, code: int) -> None:
         origin = b",".join(value for name, value in self._scope["headers"] if name.lower() == b"origin")
         security_logger.info(
-            "Socket refused: why=%s code=%d user=%s origin=%.100r", why, code, self._user_key, origin.decode("latin-1")
+            "Socket refused: why=%s code=%d user=%.100r origin=%.100r",
+            why,
+            code,
+            self._user_key,
+            origin.decode("latin-1"),
         )
 
 

@@ -22,6 +22,7 @@ from catmaid_notify import publish, reconcile
 from catmaid_notify.aio import being_cancelled
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.guard import Guard
 from catmaid_notify.protocol import LAYER_TYPE, Close
 from catmaid_notify.sockets import Socket, size_of
 
@@ -73,16 +74,21 @@ class Hub:
         self._reconcile_now = asyncio.Event()
         self._due: deque[tuple[float, Socket]] = deque()
         self._alive: set[Socket] = set()
+        self._guard = Guard(self._alive)
         self.reconciler = reconcile.Reconciler()
 
     def start(self) -> None:
-        """Start receiving, reconciling and pinging."""
+        """Start receiving, reconciling, pinging and checking."""
         configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
         self._layer = channel_layers[conf.CHANNEL_LAYER] if configured else None
         publish.set_local_hub(asyncio.get_running_loop(), self.deliver)
-        self._duties = [
-            self._spawn(duty) for duty in (self._receive_forever(), self._reconcile_forever(), self._ping_forever())
-        ]
+        duties = (
+            self._receive_forever(),
+            self._reconcile_forever(),
+            self._ping_forever(),
+            self._guard.run_forever(),
+        )
+        self._duties = [self._spawn(duty) for duty in duties]
         if hasattr(self._layer, "on_connected"):
             self._layer.on_connected(self._reconcile_now.set)
 
@@ -112,7 +118,7 @@ class Hub:
 
     # Sockets
 
-    async def join(self, socket: Socket, pk: Any) -> None:
+    async def join(self, socket: Socket) -> None:
         """Let a socket get what goes to its group; returns once the layer has the membership.
 
         Raises:
@@ -121,13 +127,14 @@ class Hub:
         room = self._rooms.get(socket.group)
         if room is None or (room.joined.done() and room.joined.exception() is not None):
             joined = asyncio.ensure_future(self._join_layer(socket.group))
-            room = self._rooms[socket.group] = _Room(pk, joined)
+            room = self._rooms[socket.group] = _Room(socket.sign_in.user_pk, joined)
         if room.leave is not None:
             room.leave.cancel()
             room.leave = None
         room.sockets.add(socket)
         self._alive.add(socket)
         self._due.append((time.monotonic() + conf.PING_SECONDS, socket))
+        self._guard.watch(socket)
         try:
             # Shielded: others may wait for the same membership.
             await asyncio.shield(room.joined)
@@ -198,7 +205,7 @@ class Hub:
         and would show it twice, while clients of our own dialect drop what they know.
         """
         room = self._rooms.get(group)
-        if room is None:
+        if room is None or self._guard.obey(message, room.sockets):
             return
         data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
         plain_text = data if isinstance(data, str) else None

@@ -49,7 +49,7 @@ class Close(IntEnum):
     TOO_MANY_SOCKETS = 4409
     """Too many sockets of this user: the client polls and tries again after 5 min."""
     OTHER_USER = 4410
-    """The session now belongs to someone else: the client drops its state and reconnects."""
+    """The session has ended or belongs to someone else: the client drops its state and asks again who it is."""
     OLD_DIALECT = 4412
     """This dialect is no longer spoken: the client polls and says so."""
     TOO_MANY_FRAMES = 4429
@@ -72,9 +72,15 @@ class LayerMessage(TypedDict):
     """The frame for ``catmaid-notify.v1`` where it differs."""
     id: NotRequired[int]
     """Primary key of the stored message that this frame shows."""
+    ended: NotRequired[str]
+    """Instead of a frame: close the sockets of the session with this hash, or `ALL_SESSIONS`."""
+    check: NotRequired[bool]
+    """Instead of a frame: the user was changed; see whether they are still signed in."""
 
 
 LAYER_TYPE: Final = "user.message"
+ALL_SESSIONS: Final = "*"
+"""In place of the hash of a session that has ended: nobody can say which one it is."""
 
 
 def user_key(pk: object) -> str:

@@ -8,21 +8,17 @@ knows what it has pushed already. Times are the database's own, so no clock of o
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from channels.db import database_sync_to_async
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
+from catmaid_notify import background
 from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
 from catmaid_notify.models import Message
 
 USERS_PER_QUERY = 1000
-
-# A thread of its own: a database that hangs must not stop those who sign in meanwhile.
-_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catmaid-notify-reconcile")
 
 
 class Reconciler:
@@ -44,8 +40,7 @@ class Reconciler:
         """
         started = time.monotonic()
         seconds = started - self._since + conf.RECONCILE_OVERLAP_SECONDS
-        ask = database_sync_to_async(_created_within, thread_sensitive=False, executor=_executor)
-        found: list[tuple[Message, float]] = await ask(pks, seconds)
+        found = await background.ask(_created_within, pks, seconds)
         self._since = started
         return found
 

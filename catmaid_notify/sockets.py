@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from catmaid_notify.aio import being_cancelled
+from catmaid_notify.auth import SignIn
 from catmaid_notify.conf import conf
-from catmaid_notify.protocol import Close, Event, frame
+from catmaid_notify.protocol import Close, Event, frame, user_group
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -38,9 +39,10 @@ class Socket:
         "group",
         "is_v1",
         "opened",
+        "sign_in",
     )
 
-    def __init__(self, send: Send, *, group: str, is_v1: bool, on_close: Callable[[int], None]) -> None:
+    def __init__(self, send: Send, *, sign_in: SignIn, is_v1: bool, on_close: Callable[[int], None]) -> None:
         self._send = send
         self._on_close = on_close
         self._queue: deque[str] = deque()
@@ -51,7 +53,8 @@ class Socket:
         self._nonce = ""
         self._pinged = time.monotonic()
         self.opened = time.monotonic()
-        self.group = group
+        self.sign_in = sign_in
+        self.group = user_group(sign_in.user_pk)
         self.is_v1 = is_v1
 
     def push(self, text: str, size: int | None = None) -> None:

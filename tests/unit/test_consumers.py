@@ -152,7 +152,7 @@ async def test_handshake__bad_origin_is_refused_before_anything_else(
     async def never(_scope: Any) -> None:
         raise AssertionError("The database was asked.")
 
-    monkeypatch.setattr(consumers, "user_of", never)
+    monkeypatch.setattr(consumers, "sign_in_of", never)
     opened = page(user=ANN, headers=[(b"host", HOST), *headers])
     assert (await opened.shake_hands())["type"] == "websocket.close"  # before accepting: the server answers 403
     assert len(security_lines(log)) == 1
@@ -211,7 +211,7 @@ async def test_handshake__no_database(
     def away(_key: str) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(auth, "_load", away)
+    monkeypatch.setattr(auth, "_of_session", away)
     opened = await page(cookie="sessionid=aaaaaaaaaaaaaaaa").open()
     assert await opened.close_code() == Close.NO_BROKER
     assert "server closed the connection" in log.text
@@ -625,7 +625,7 @@ async def test_log__one_line_with_code_user_and_origin(
     assert f"code={REFUSALS[why]}" in line
     assert "http://testserver" in line
     if why in ("sockets", "frames"):
-        assert "user=7" in line
+        assert "user='7'" in line
     assert "secret" not in line
 
 

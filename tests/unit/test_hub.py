@@ -12,9 +12,10 @@ import pytest_asyncio
 
 from catmaid_notify import hub as hub_module
 from catmaid_notify import sockets as sockets_module
+from catmaid_notify.auth import SignIn
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.hub import Hub, get_hub
-from catmaid_notify.protocol import Close, user_group
+from catmaid_notify.protocol import Close
 from catmaid_notify.sockets import Socket
 from tests.unit.drivers import PATIENCE, SpyLayer, until
 
@@ -35,7 +36,7 @@ class Listener:
         self.codes: list[int] = []
         self.error: Exception | None = None
         self._arrived = asyncio.Event()
-        self.socket = Socket(self._send, group=user_group(pk), is_v1=is_v1, on_close=self._closed)
+        self.socket = Socket(self._send, sign_in=SignIn(user_pk=pk), is_v1=is_v1, on_close=self._closed)
 
     @property
     def events(self) -> list[str]:
@@ -70,7 +71,7 @@ class Listener:
 
 async def joined(hub: Hub, pk: int = 7, *, is_v1: bool = True) -> Listener:
     listener = Listener(pk, is_v1=is_v1)
-    await hub.join(listener.socket, pk)
+    await hub.join(listener.socket)
     return listener
 
 
@@ -314,7 +315,7 @@ async def test_deliver__socket_that_is_closed_by_it_disturbs_nobody(
     settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
     full, fresh = await joined(hub), Listener()
     hub.deliver("updates-7", message("a" * 90))
-    await hub.join(fresh.socket, 7)
+    await hub.join(fresh.socket)
     hub.deliver("updates-7", message("b" * 20))
     assert full.codes == [Close.SILENT]
     assert fresh.texts == ["b" * 20]

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from catmaid_notify import sockets
+from catmaid_notify.auth import SignIn
 from catmaid_notify.protocol import Close
 from catmaid_notify.sockets import Socket
 from tests.unit.drivers import until
@@ -55,7 +56,7 @@ class Made:
     def __init__(self, *, is_v1: bool = True) -> None:
         self.server = Server()
         self.codes: list[int] = []
-        self.socket = Socket(self.server.send, group="updates-7", is_v1=is_v1, on_close=self.codes.append)
+        self.socket = Socket(self.server.send, sign_in=SignIn(user_pk=7), is_v1=is_v1, on_close=self.codes.append)
 
     def push(self, *texts: str) -> None:
         for text in texts:
@@ -149,7 +150,7 @@ async def test_push__server_that_is_no_coroutine(v1: Made, suspends: bool) -> No
         future.add_done_callback(lambda _done: sent.append(event["text"]))
         return future
 
-    socket = Socket(send, group="updates-7", is_v1=True, on_close=v1.codes.append)
+    socket = Socket(send, sign_in=SignIn(user_pk=7), is_v1=True, on_close=v1.codes.append)
     socket.push("a")
     socket.push("b")
     await until(lambda: len(sent) == 2)
