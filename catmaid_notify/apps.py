@@ -15,9 +15,6 @@ class CatmaidNotifyConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, connect the signals."""
-        from catmaid_notify import (
-            checks,  # noqa: F401  importing registers them
-            receivers,
-        )
+        from catmaid_notify import checks, receivers  # noqa: F401  importing registers the checks
 
         receivers.connect()

@@ -17,15 +17,16 @@ from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 
-from catmaid_notify import auth, guard, sessions
+from catmaid_notify import auth, background, guard, sessions
 from catmaid_notify.protocol import Close, user_group
 from tests.unit.drivers import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from pytest_django import Settings
 
+    from catmaid_notify.auth import SignIn
     from catmaid_notify.hub import Hub
     from tests.unit.drivers import Page
 
@@ -44,7 +45,7 @@ def patient(settings: Settings) -> None:
 @pytest_asyncio.fixture(autouse=True)
 async def closing(closing_connections: None) -> AsyncIterator[None]:
     yield
-    executor = guard.background._executor
+    executor = background._executor
     await asyncio.get_running_loop().run_in_executor(executor, connections.close_all)
 
 
@@ -74,6 +75,19 @@ async def tab(browser: Client, page: Callable[..., Page]) -> Page:
 async def stays(tab: Page) -> None:
     """Fail unless the socket is there after everything that is due has been checked."""
     assert await tab.frames_before() == []
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of sign-ins at each check."""
+    checked: list[int] = []
+    recheck = auth.recheck
+
+    def count(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
+        checked.append(len(sign_ins))
+        return recheck(sign_ins)
+
+    monkeypatch.setattr(auth, "recheck", count)
+    return checked
 
 
 # -- By order
@@ -130,9 +144,7 @@ async def test_order__deleted(user: User, tab: Page) -> None:
 
 
 async def test_order__change_that_keeps_the_session(user: User, tab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    checked: list[int] = []
-    recheck = auth.recheck
-    monkeypatch.setattr(auth, "recheck", lambda found: checked.append(len(found)) or recheck(found))
+    checked = counted(monkeypatch)
     user.first_name = "Ann"
     await in_db(user.save)()
     await until(lambda: bool(checked))
@@ -143,9 +155,7 @@ async def test_order__many_changes_are_one_check(
     user: User, tab: Page, monkeypatch: pytest.MonkeyPatch, hub: Hub
 ) -> None:
     monkeypatch.setattr(guard, "GRACE_SECONDS", 0.1)
-    checked: list[int] = []
-    recheck = auth.recheck
-    monkeypatch.setattr(auth, "recheck", lambda found: checked.append(len(found)) or recheck(found))
+    checked = counted(monkeypatch)
     for _ in range(100):
         hub.deliver(user_group(user.pk), {"type": "user.message", "check": True})
     await until(lambda: bool(checked))
@@ -325,7 +335,8 @@ async def test_round__session_of_somebody_else(
 async def test_round__database_that_is_away_closes_nobody(
     tab: Page, browser: Client, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    recheck, failed = auth.recheck, []
+    recheck = auth.recheck
+    failed: list[bool] = []
 
     def away_once(sign_ins: Any) -> Any:
         if not failed:
