@@ -149,12 +149,20 @@ def unread(request: HttpRequest) -> HttpResponse:
 @never_cache
 @signed_in
 def messages(request: HttpRequest) -> HttpResponse:
-    """One page of the whole inbox, newest first; ``?before=<id>`` gives the page behind that message."""
+    """One page of the inbox, newest first; ``?before=<id>`` gives the page behind that message.
+
+    ``read=0`` leaves out what was read, ``read=1`` what was not.
+    """
     before = _integer(request.GET.get("before"), ID_MAX)
     limit = _integer(request.GET.get("limit") or str(min(conf.PAGE_SIZE, PAGE_SIZE_MAX)), PAGE_SIZE_MAX)
     if limit is None or (before is None and request.GET.get("before")):
         return _error(400, _("before must be the id of a message, and limit a number from 1 to %d.") % PAGE_SIZE_MAX)
+    read = request.GET.get("read") or None
+    if read not in (None, "0", "1"):
+        return _error(400, _("read must be 0 or 1."))
     found = Message.objects.for_user(request.user.pk).order_by("-id")
+    if read is not None:
+        found = found.filter(read=read == "1")
     if before is not None:
         found = found.filter(pk__lt=before)
     page = list(found[: limit + 1])

@@ -36,7 +36,7 @@ def crop(page: Page) -> None:
     page.mouse.up()
     page.get_by_role("button", name="All slices").click()
     page.get_by_role("button", name="Crop", exact=True).click()
-    page.locator(".catmaid-notify__toast").first.wait_for()
+    page.locator(".catmaid-notify__toasts li").first.wait_for()
 
 
 def main() -> None:

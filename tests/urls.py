@@ -7,8 +7,11 @@ from django.contrib.staticfiles.views import serve
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from tests import pages
+
 urlpatterns = [
     path("page/", TemplateView.as_view(template_name="tests/page.html"), name="page"),
+    path("inbox/", pages.inbox, name="inbox"),
     path("admin/", admin.site.urls),
     path("static/<path:path>", serve, {"insecure": True}),  # insecure: also without DEBUG
     path("", include("catmaid_notify.urls")),

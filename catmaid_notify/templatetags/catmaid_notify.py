@@ -57,6 +57,12 @@ def catmaid_notify(context: Context, *, ui: bool = True, timings: str = "") -> d
     }
 
 
+@register.inclusion_tag("catmaid_notify/inbox.html")
+def catmaid_notify_inbox() -> dict[str, Any]:
+    """Print the bell, its panel and the toasts alone, for pages whose own script calls ``attachInbox``."""
+    return {"poll_seconds": max(1, round(conf.POLL_SECONDS))}
+
+
 def url_of(name: str) -> str:
     """Return where the page loads a module from: the static files where that works, else `catmaid_notify.modules`."""
     url = static(f"catmaid_notify/{name}")

@@ -78,6 +78,32 @@ def test_tag__core_only() -> None:
     assert "data-mount" not in attributes(html)
 
 
+def test_tag__inbox() -> None:
+    html = render()
+    parts = re.findall(r'data-part="([\w-]+)"', html)
+    used = re.findall(r"""(?:part|copy)\([\w.#]+, "(\w+)"\)""", "".join(map(bytes.decode, modules.contents().values())))
+    assert set(used) <= set(parts)
+    assert {"info", "success", "warning", "error"} <= set(parts), "an icon for each level"
+    assert render("{% catmaid_notify_inbox %}").strip() in html
+    assert not re.search(r"style=|<script(?![^>]*src=)|\son\w+=", html), "nothing that a strict policy refuses"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(60, "checking every 60 seconds."), (0.5, "checking every second."), (2.4, "every 2 seconds.")],
+)
+def test_tag__how_often_is_said(settings: Settings, seconds: float, words: str) -> None:
+    settings.CATMAID_NOTIFY_POLL_SECONDS = seconds
+    assert words in render()
+
+
+def test_tag__each_state_of_the_client_has_its_words() -> None:
+    states = set(" ".join(re.findall(r'data-when="([\w ]+)"', render())).split())
+    declared = re.search(r"export type State = ([^;]+);", (modules.DIRECTORY / "index.d.ts").read_text())
+    assert declared
+    assert set(re.findall(r'"(\w+)"', declared[1])) <= states
+
+
 def test_tag__nobody_is_signed_in() -> None:
     assert render(user=AnonymousUser()).strip() == ""
 

@@ -301,6 +301,19 @@ def test_messages__before_may_be_anything_that_is_no_message(signed_in: Client, 
     assert [shown["id"] for shown in page["messages"]] == [three.pk, one.pk]
 
 
+def test_messages__read_and_unread_ones_apart(signed_in: Client, user: User, other: User) -> None:
+    read, unread = sorted(messages(user, 5, read=True), reverse=True), sorted(messages(user, 5), reverse=True)
+    messages(other, 3, read=True)
+    for query, expected in ((f"read=1&before={unread[-1]}", read), ("read=0", unread), ("read=", unread + read)):
+        found: list[int] = []
+        page = signed_in.get(f"{MESSAGES}?limit=2&{query}").json()
+        found += [shown["id"] for shown in page["messages"]]
+        while page["next"] is not None:
+            page = signed_in.get(f"{MESSAGES}?limit=2&{query.partition('&')[0]}&before={page['next']}").json()
+            found += [shown["id"] for shown in page["messages"]]
+        assert found == expected, query
+
+
 def test_messages__page_size_is_a_setting(signed_in: Client, user: User, settings: Settings) -> None:
     messages(user, 60)
     assert len(signed_in.get(MESSAGES).json()["messages"]) == 50
@@ -334,6 +347,8 @@ def test_messages__page_size_above_what_a_client_may_ask(signed_in: Client, user
         "before=%D9%A1",
         "before=1%0A",
         "before= 1",
+        "read=2",
+        "read=true",
     ],
 )
 def test_messages__bad_query(signed_in: Client, query: str) -> None:

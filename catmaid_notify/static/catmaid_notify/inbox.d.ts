@@ -1,11 +1,12 @@
 import type { Notifier } from "./index.js";
 
 export interface InboxOptions {
-    /** Replaces some of the texts in `texts.js`. */
-    texts?: Record<string, unknown>;
     /** Whether new messages are shown as toasts; true by default. */
     toasts?: boolean;
 }
 
-/** Put the bundled bell, its panel and the toasts into `element`; returns a function that takes everything away again. */
+/**
+ * Bring the bell, its panel and the toasts to life in `element`, which is what `{% catmaid_notify_inbox %}` has put into the page.
+ * Returns a function that ends it.
+ */
 export function attachInbox(notifier: Notifier, element: HTMLElement, options?: InboxOptions): () => void;

@@ -1,67 +1,66 @@
 import { browserAdapters } from "./adapters.js";
 import { Announcer } from "./announcer.js";
-import { icon, make, safeUrl, timeAgo } from "./dom.js";
+import { Desktop } from "./desktop.js";
+import { part, showWhen } from "./dom.js";
+import { drawMessage, drawTimes } from "./message.js";
 import { News } from "./news.js";
+import { Older } from "./older.js";
 import { CLOSE } from "./protocol.js";
-import { TEXTS } from "./texts.js";
+import { TaskList } from "./tasklist.js";
 import { Toasts } from "./toasts.js";
 
 const REFRESH_TIMES_MS = 20_000;
-let panels = 0;
 
 /**
- * Put the bundled bell, its panel and the toasts into the page, and keep them up to date.
+ * Bring the bundled bell, its panel and the toasts to life, and keep them up to date.
  *
  * @param {object} notifier  from `createNotifier`
- * @param {Element} element  where the bell goes
+ * @param {Element} element  what `{% catmaid_notify %}` or `{% catmaid_notify_inbox %}` has put into the page
  * @param {object} [options]
- * @param {object} [options.texts]  replaces some of `TEXTS` (texts.js)
  * @param {boolean} [options.toasts=true]  whether new messages are shown as toasts
- * @returns {function(): void}  takes everything away again
+ * @returns {function(): void}  ends it
  */
-export function attachInbox(notifier, element, { texts = {}, toasts = true } = {}) {
-    const inbox = new Inbox(notifier, element, { ...TEXTS, ...texts }, toasts);
+export function attachInbox(notifier, element, { toasts = true } = {}) {
+    const inbox = new Inbox(notifier, element, toasts);
     return () => inbox.detach();
 }
 
+/** What is in the list stays where it is while the panel is open: new messages come on top, read ones turn grey. */
 class Inbox {
     #notifier;
-    #element;
-    #document;
-    #texts;
+    #root;
+    #parts;
     #controller = new AbortController();
     #announcer;
+    #desktop;
+    #tasks;
     #toasts = null;
     #news;
-    #parts;
-    #messages = new Map(); // id → list item
-    #tasks = new Map(); // id → list item
-    #isAnswered = false;
+    #older = null; // while the panel is open
+    #items = new Map(); // id → list item
     #isReachable = true;
-    #timesTimer = null;
+    #observer;
+    #timesTimer;
 
-    constructor(notifier, element, texts, withToasts) {
+    constructor(notifier, root, withToasts) {
         this.#notifier = notifier;
-        this.#element = element;
-        this.#document = element.ownerDocument;
-        this.#texts = texts;
-        this.#parts = this.#build();
+        this.#root = root;
+        this.#parts = Object.fromEntries([...root.querySelectorAll("[data-part]")].map((found) => [found.dataset.part, found]));
+        const { live, scroll } = this.#parts;
         this.#news = new News(notifier.user);
         this.#announcer = new Announcer({
             adapters: browserAdapters(),
-            say: (text) => {
-                this.#parts.live.textContent = text;
-            },
-            describe: (titles) => (titles.length === 1 ? texts.newMessage(titles[0]) : texts.newMessages(titles.length)),
+            say: (text) => (live.textContent = text),
+            describe: ({ length, 0: title }) =>
+                length === 1 ? live.dataset.one.replace("{title}", () => title) : live.dataset.many.replace("{n}", length),
         });
+        this.#tasks = new TaskList(root);
+        this.#desktop = new Desktop(notifier, root, () => this.#show(), this.#controller.signal);
         if (withToasts) {
-            this.#toasts = new Toasts({
-                document: this.#document,
-                texts,
-                theme: element.dataset.theme,
-                on: { open: (message) => this.#opened(message), showAll: () => this.#toggle(true) },
-            });
+            this.#toasts = new Toasts(root, () => this.#show());
         }
+        const seen = ([{ isIntersecting }]) => isIntersecting && this.#load();
+        this.#observer = new IntersectionObserver(seen, { root: scroll, rootMargin: "200px" });
         this.#listen();
         this.#drawUnread();
         this.#drawTasks();
@@ -69,333 +68,211 @@ class Inbox {
     }
 
     detach() {
+        this.#toggle(false);
+        this.#parts.panel.hidePopover();
         this.#controller.abort();
         this.#announcer.stop();
         this.#toasts?.detach();
-        clearInterval(this.#timesTimer);
-        this.#element.replaceChildren();
-    }
-
-    #build() {
-        const document = this.#document;
-        const texts = this.#texts;
-        const panelId = `catmaid-notify-panel-${++panels}`;
-        const badge = make(document, "span", { "class": "catmaid-notify__badge", "aria-hidden": "true", "hidden": true });
-        const activity = make(document, "span", { class: "catmaid-notify__activity", hidden: true });
-        const bell = make(
-            document,
-            "button",
-            {
-                "type": "button",
-                "class": "catmaid-notify__bell",
-                "aria-expanded": "false",
-                "aria-controls": panelId,
-                "click": () => this.#toggle(panel.hidden),
-            },
-            icon(document, "bell"),
-            activity,
-            badge,
-        );
-        const markAll = make(
-            document,
-            "button",
-            { type: "button", class: "catmaid-notify__link", click: () => this.#markAll() },
-            texts.markAll,
-        );
-        const tasks = make(document, "ul", { "class": "catmaid-notify__tasks", "aria-label": texts.tasks, "hidden": true });
-        const list = make(document, "ul", { class: "catmaid-notify__messages" });
-        const note = make(document, "p", { class: "catmaid-notify__note" });
-        const problem = make(document, "p", { class: "catmaid-notify__problem", role: "alert", hidden: true });
-        const state = make(document, "p", { class: "catmaid-notify__state" });
-        const heading = make(document, "h2", { class: "catmaid-notify__heading", tabindex: "-1" }, texts.heading);
-        const panel = make(
-            document,
-            "section",
-            { "class": "catmaid-notify__panel", "id": panelId, "aria-label": texts.heading, "hidden": true },
-            make(document, "header", { class: "catmaid-notify__header" }, heading, markAll),
-            problem,
-            make(document, "div", { class: "catmaid-notify__scroll" }, tasks, list, note),
-            make(document, "footer", { class: "catmaid-notify__footer" }, state),
-        );
-        const live = make(document, "div", { class: "catmaid-notify__hidden", role: "status" });
-        this.#element.classList.add("catmaid-notify");
-        this.#element.replaceChildren(bell, panel, live);
-        return { badge, activity, bell, markAll, tasks, list, note, problem, state, heading, panel, live };
     }
 
     #listen() {
         const { signal } = this.#controller;
-        const notifier = this.#notifier;
-        notifier.on("message", (detail) => this.#arrived(detail), { signal });
-        notifier.on("unread", () => this.#drawUnread(), { signal });
-        notifier.on("read", ({ ids }) => ids.forEach((id) => this.#toasts?.remove(id)), { signal });
-        notifier.on("tasks", () => this.#drawTasks(), { signal });
-        notifier.on("state", () => this.#drawState(), { signal });
-        notifier.on("user", ({ user, previous }) => this.#userChanged(user, previous), { signal });
-        notifier.on("sync", ({ ok }) => this.#synced(ok), { signal });
-        const page = this.#document;
-        page.addEventListener("pointerdown", (event) => this.#pressed(event), { signal });
-        // In the capture phase: Esc closes the panel, and only then a toast.
-        page.addEventListener("keydown", (event) => this.#key(event), { signal, capture: true });
+        const { panel } = this.#parts;
+        const on = (type, fn) => this.#notifier.on(type, fn, { signal });
+        on("message", (detail) => this.#arrived(detail));
+        on("unread", () => this.#drawUnread());
+        on("read", (detail) => this.#read(detail));
+        on("tasks", () => this.#drawTasks());
+        on("state", () => this.#drawState());
+        on("user", (detail) => this.#userChanged(detail));
+        on("sync", ({ ok }) => this.#synced(ok));
+        panel.addEventListener("beforetoggle", ({ newState }) => this.#toggle(newState === "open"), { signal });
+        panel.addEventListener("click", ({ target }) => this.#clicked(target.closest("button")), { signal });
     }
+
+    // What the notifier tells
 
     #arrived({ message, backlog }) {
         if (!this.#news.isNew(message, backlog)) {
             return;
         }
-        this.#announcer.add(message.title || this.#texts.untitled);
-        if (this.#parts.panel.hidden) {
-            this.#toasts?.add(message);
+        this.#announcer.add(message.title);
+        this.#desktop.add(message);
+        if (!this.#older) {
+            this.#toasts?.add(message.id, this.#draw(message));
         }
     }
 
-    #userChanged(user, previous) {
+    #read({ all, ids }) {
+        for (const id of all ? this.#items.keys() : ids) {
+            this.#grey(id);
+        }
+        for (const id of ids) {
+            this.#toasts?.remove(id);
+            this.#desktop.remove(id);
+        }
+    }
+
+    #userChanged({ user, previous }) {
         this.#news = new News(user);
+        this.#desktop.draw();
         if (previous !== "") {
-            this.#isAnswered = false;
-            this.#toasts?.remove();
+            this.#toasts?.clear();
             this.#announcer.stop();
+            this.#fill();
         }
     }
 
     #synced(ok) {
-        this.#isAnswered ||= ok;
         this.#isReachable = ok;
         this.#news.settle();
-        this.#drawNote();
         this.#drawState();
     }
 
     #drawUnread() {
-        const { badge, markAll } = this.#parts;
+        const { badge, all } = this.#parts;
         const { count, messages } = this.#notifier.unread;
-        this.#isAnswered ||= count > 0;
-        this.#fill(this.#parts.list, this.#messages, messages, (message) => this.#drawMessage(message));
-        badge.textContent = count > 99 ? "99+" : String(count);
-        badge.hidden = count === 0;
-        markAll.hidden = count === 0;
-        this.#drawNote();
-        this.#drawName();
-    }
-
-    #drawNote() {
-        const { note } = this.#parts;
-        const { count, more, messages } = this.#notifier.unread;
-        if (count > messages.length) {
-            note.textContent = this.#texts.older(count - messages.length, more);
-        } else if (count === 0) {
-            note.textContent = this.#isAnswered ? this.#texts.empty : this.#texts.waitingForFirst;
+        badge.textContent = count > 99 ? "99+" : count;
+        badge.hidden = all.hidden = count === 0;
+        if (this.#older) {
+            for (const message of [...messages].reverse()) {
+                this.#put(message, "prepend");
+                this.#items.get(message.id).dataset.unread = "";
+            }
         }
-        note.hidden = count > 0 && count <= messages.length;
-        note.classList.toggle("catmaid-notify__note--empty", count === 0);
-    }
-
-    #drawName() {
-        const { count, more } = this.#notifier.unread;
-        const running = this.#tasks.size;
-        const name = this.#texts.bell(count, more);
-        this.#parts.bell.setAttribute("aria-label", running ? `${name}, ${this.#texts.running(running)}` : name);
-    }
-
-    #drawMessage(message) {
-        const document = this.#document;
-        const title = message.title || this.#texts.untitled;
-        const url = safeUrl(message.action, document.baseURI);
-        const time = new Date(message.time);
-        const read = make(
-            document,
-            "button",
-            {
-                "type": "button",
-                "class": "catmaid-notify__button",
-                "aria-label": this.#texts.markOne(title),
-                "title": this.#texts.markOne("").replace(/[:\s]+$/, ""),
-                "click": () => this.#markOne(message.id),
-            },
-            icon(document, "check"),
-        );
-        const link = { "href": url, "rel": "noopener noreferrer", "click": () => this.#opened(message) };
-        return make(
-            document,
-            "li",
-            { "class": "catmaid-notify__message", "data-level": message.level },
-            icon(document, message.level),
-            make(
-                document,
-                "div",
-                { class: "catmaid-notify__body" },
-                make(document, "span", { class: "catmaid-notify__hidden" }, `${this.#texts.levels[message.level]}: `),
-                url
-                    ? make(document, "a", { class: "catmaid-notify__title", dir: "auto", ...link }, title)
-                    : make(document, "span", { class: "catmaid-notify__title", dir: "auto" }, title),
-                message.text ? make(document, "p", { class: "catmaid-notify__text", dir: "auto" }, message.text) : null,
-                Number.isNaN(time.valueOf())
-                    ? null
-                    : make(
-                          document,
-                          "time",
-                          { class: "catmaid-notify__time", datetime: message.time, title: time.toLocaleString() },
-                          this.#ago(time),
-                      ),
-            ),
-            read,
-        );
+        this.#drawName();
     }
 
     #drawTasks() {
-        const { tasks, activity } = this.#parts;
-        const running = this.#notifier.tasks;
-        this.#fill(tasks, this.#tasks, running, (task) => this.#drawTask(task));
-        for (const task of running) {
-            this.#updateTask(this.#tasks.get(task.id), task);
-        }
-        tasks.hidden = running.length === 0;
-        activity.hidden = running.length === 0;
+        const { tasks } = this.#notifier;
+        this.#tasks.draw(tasks);
+        this.#parts.activity.hidden = tasks.length === 0;
         this.#drawName();
     }
 
-    #drawTask(task) {
-        const document = this.#document;
-        return make(
-            document,
-            "li",
-            { class: "catmaid-notify__task" },
-            make(
-                document,
-                "div",
-                { class: "catmaid-notify__row" },
-                make(document, "span", { class: "catmaid-notify__title", dir: "auto" }, task.title),
-                make(document, "span", { class: "catmaid-notify__percent" }),
-            ),
-            make(document, "progress", { class: "catmaid-notify__progress", "aria-label": task.title }),
-            make(document, "p", { class: "catmaid-notify__text", dir: "auto" }),
-        );
-    }
-
-    #updateTask(item, task) {
-        const [row, progress, text] = item.children;
-        row.firstChild.textContent = task.title;
-        if (task.total > 0) {
-            progress.max = task.total;
-            progress.value = Math.min(task.done, task.total);
-            row.lastChild.textContent = `${Math.floor(100 * progress.position)} %`;
-        } else {
-            progress.removeAttribute("value"); // moves to and fro: nobody knows how long
-            row.lastChild.textContent = "";
-        }
-        text.textContent = task.text;
-        text.hidden = task.text === "";
+    #drawName() {
+        const { bell } = this.#parts;
+        const { unread, tasks } = this.#notifier;
+        const { none, some, running } = bell.dataset;
+        const name = unread.count ? some.replace("{n}", unread.more ? `${unread.count}+` : unread.count) : none;
+        bell.ariaLabel = tasks.length ? `${name}, ${running.replace("{n}", tasks.length)}` : name;
     }
 
     #drawState() {
-        const { state, panel } = this.#parts;
-        const notifier = this.#notifier;
-        const texts = this.#texts;
-        const known = texts.states[notifier.state];
-        let text = typeof known === "function" ? known(notifier.pollMs) : known;
-        if (!this.#isReachable && notifier.transport === "polling") {
-            text = texts.unreachable;
-        } else if (notifier.state === "polling" && notifier.closeCode === CLOSE.OLD_DIALECT) {
-            text = texts.outdated;
+        const { state: name, transport, closeCode } = this.#notifier;
+        const { state } = this.#parts;
+        state.dataset.state = name;
+        if (!this.#isReachable && transport === "polling") {
+            state.dataset.state = "unreachable";
+        } else if (name === "polling" && closeCode === CLOSE.OLD_DIALECT) {
+            state.dataset.state = "outdated";
         }
-        state.textContent = text;
-        this.#element.dataset.state = notifier.state;
-        panel.toggleAttribute("data-unreachable", !this.#isReachable);
+        showWhen(state, state.dataset.state);
     }
 
-    /** Make `list` show `entries` in their order, and keep the items that are there: one of them may have the focus. */
-    #fill(list, items, entries, draw) {
-        const wanted = new Set(entries.map((entry) => entry.id));
-        for (const [id, item] of items) {
-            if (!wanted.has(id)) {
-                this.#takeAway(item);
-                items.delete(id);
-            }
-        }
-        let previous = null;
-        for (const entry of entries) {
-            if (!items.has(entry.id)) {
-                items.set(entry.id, draw(entry));
-            }
-            const item = items.get(entry.id);
-            const place = previous ? previous.nextSibling : list.firstChild;
-            if (place !== item) {
-                list.insertBefore(item, place);
-            }
-            previous = item;
+    // What people do
+
+    #clicked(button) {
+        switch (button?.dataset.part) {
+            case "all":
+                this.#parts.heading.focus();
+                this.#markRead({ all: true });
+                break;
+            case "read":
+                this.#markRead([Number(button.closest("li").dataset.id)]);
+                break;
+            case "retry":
+                this.#notifier.sync();
+                this.#load();
         }
     }
 
-    #takeAway(item) {
-        const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-        const hadFocus = item.contains(this.#document.activeElement);
-        item.remove();
-        if (hadFocus) {
-            (neighbour?.querySelector("button") ?? this.#parts.heading).focus();
-        }
-    }
-
-    async #markOne(id) {
-        this.#report(await this.#notifier.markRead([id]));
-    }
-
-    async #markAll() {
-        this.#parts.heading.focus();
-        this.#report(await this.#notifier.markRead({ all: true }));
-    }
-
-    #report(ok) {
-        this.#parts.problem.textContent = ok ? "" : this.#texts.readFailed;
+    async #markRead(what) {
+        const marking = this.#notifier.markRead(what);
+        // Of messages further down than the notifier knows, it says nothing.
+        (what.all ? [] : what).forEach((id) => this.#grey(id));
+        const ok = await marking;
         this.#parts.problem.hidden = ok;
+        if (!ok) {
+            this.#fill();
+        }
     }
 
-    #opened(message) {
-        void this.#notifier.markRead([message.id]);
+    #show() {
+        this.#parts.panel.showPopover();
+        this.#parts.heading.focus();
     }
 
-    #toggle(open) {
-        const { panel, bell } = this.#parts;
-        panel.hidden = !open;
-        bell.setAttribute("aria-expanded", String(open));
+    #toggle(isOpen) {
+        this.#parts.bell.ariaExpanded = isOpen;
+        this.#fill(isOpen);
         clearInterval(this.#timesTimer);
-        if (open) {
-            this.#toasts?.remove();
-            this.#report(true);
-            this.#align();
-            this.#drawTimes();
-            this.#timesTimer = setInterval(() => this.#drawTimes(), REFRESH_TIMES_MS);
+        if (isOpen) {
+            this.#toasts?.clear();
+            this.#parts.problem.hidden = true;
+            this.#timesTimer = setInterval(() => drawTimes(this.#parts.messages, this.#root.lang), REFRESH_TIMES_MS);
         }
     }
 
-    /** Open to the side where there is room for it. */
-    #align() {
-        const { bell, panel } = this.#parts;
-        const { left, right } = bell.getBoundingClientRect();
-        const width = this.#document.documentElement.clientWidth;
-        panel.dataset.align = (left + right) / 2 > width / 2 ? "right" : "left";
-    }
+    // The list
 
-    #drawTimes() {
-        for (const element of this.#parts.list.querySelectorAll("time")) {
-            element.textContent = this.#ago(new Date(element.dateTime));
+    /** Begin anew, with what is unread at present; a closed panel is empty. */
+    #fill(isOpen = this.#older !== null) {
+        const { messages, end } = this.#parts;
+        this.#items.clear();
+        messages.replaceChildren();
+        this.#observer.disconnect();
+        this.#older = isOpen ? new Older(this.#notifier) : null;
+        if (isOpen) {
+            showWhen(end, "");
+            this.#drawUnread();
+            this.#observer.observe(end);
         }
     }
 
-    #ago(time) {
-        return timeAgo(time.valueOf(), Date.now(), this.#document.documentElement.lang, this.#texts.justNow);
-    }
-
-    #pressed(event) {
-        if (!this.#parts.panel.hidden && !event.composedPath().includes(this.#element)) {
-            this.#toggle(false);
+    async #load() {
+        const { end } = this.#parts;
+        const older = this.#older;
+        const isStale = () => older !== this.#older;
+        this.#observer.disconnect();
+        showWhen(end, "loading");
+        try {
+            const messages = await older.next();
+            if (isStale()) {
+                return;
+            }
+            messages.forEach((message) => this.#put(message, "append"));
+            showWhen(end, older.ended && this.#items.size === 0 ? "empty" : "");
+            if (!older.ended) {
+                this.#observer.observe(end); // tells at once whether there is still room
+            }
+        } catch {
+            if (!isStale()) {
+                showWhen(end, "failed");
+            }
         }
     }
 
-    #key(event) {
-        if (event.key === "Escape" && !this.#parts.panel.hidden) {
-            event.preventDefault();
-            this.#toggle(false);
-            this.#parts.bell.focus();
+    #put(message, where) {
+        const { id } = message;
+        if (!this.#items.has(id)) {
+            const item = this.#draw(message);
+            this.#items.set(id, item);
+            this.#parts.messages[where](item);
         }
+    }
+
+    #draw(message) {
+        return drawMessage(this.#root, message, ({ button }) => button < 2 && this.#markRead([message.id]));
+    }
+
+    /** Show the message as read; who pressed its button goes on to the next one. */
+    #grey(id) {
+        const item = this.#items.get(id);
+        if (item?.contains(this.#root.ownerDocument.activeElement)) {
+            const next = this.#parts.messages.querySelector(`[data-id="${id}"] ~ [data-unread] [data-part="read"]`);
+            (next ?? this.#parts.heading).focus();
+        }
+        item?.removeAttribute("data-unread");
     }
 }

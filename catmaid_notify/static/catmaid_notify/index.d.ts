@@ -133,6 +133,8 @@ export class Notifier extends EventTarget {
     readonly closeCode: number | null;
     readonly user: string;
     readonly pollMs: number;
+    /** Where the pages of the whole inbox are. */
+    readonly messagesUrl: string;
     readonly unread: Unread;
     readonly tasks: readonly Task[];
     start(): void;

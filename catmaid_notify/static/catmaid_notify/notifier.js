@@ -120,6 +120,11 @@ export class Notifier extends EventTarget {
         return this.#timings.pollMs;
     }
 
+    /** Where the pages of the whole inbox are. */
+    get messagesUrl() {
+        return this.#options.messagesUrl;
+    }
+
     /** `{count, more, messages}`: the newest unread messages, newest first, and how many there are in all. */
     get unread() {
         const { count, more, messages } = this.#mailbox;

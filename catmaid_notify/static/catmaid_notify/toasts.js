@@ -1,6 +1,7 @@
-import { icon, make, safeUrl } from "./dom.js";
+import { copy, part } from "./dom.js";
 
-const STAY_MS = 8_000;
+const TICK_MS = 500;
+const STAY_MS = 8_000 + TICK_MS; // the first tick may come at once
 const VISIBLE_MAX = 3;
 
 /**
@@ -9,189 +10,101 @@ const VISIBLE_MAX = 3;
  */
 export class Toasts {
     #document;
-    #texts;
-    #on;
     #region;
-    #entries = new Set(); // {element, timer}
-    #batch = [];
-    #batchTimer = null;
-    #more = null; // the entry that counts what is not shown
+    #list;
+    #more; // counts what is not shown
     #moreCount = 0;
-    #isHovered = false;
+    #left = new Map(); // element → ms that it stays
+    #batch = new Map(); // id → list item
+    #batchTimer = null;
+    #clock = null;
     #controller = new AbortController();
 
-    /** `on` has `open(message)` and `showAll()`. */
-    constructor({ document, texts, theme, on }) {
-        this.#document = document;
-        this.#texts = texts;
-        this.#on = on;
-        this.#region = make(document, "section", {
-            "class": "catmaid-notify catmaid-notify__toasts",
-            "aria-label": texts.toasts,
-            "data-theme": theme,
-            "pointerenter": () => this.#hover(true),
-            "pointerleave": () => this.#hover(false),
-            "focusin": () => this.#pace(),
-            "focusout": () => queueMicrotask(() => this.#pace()),
-        });
-        document.body.append(this.#region);
-        const { signal } = this.#controller;
-        document.addEventListener("visibilitychange", () => this.#pace(), { signal });
-        document.addEventListener("keydown", (event) => this.#key(event), { signal });
+    /** `showAll` is called when somebody wants to see those that are only counted. */
+    constructor(root, showAll) {
+        this.#document = root.ownerDocument;
+        this.#region = copy(root, "toasts");
+        this.#list = this.#region.firstElementChild;
+        this.#more = part(this.#region, "more");
+        part(this.#more, "show").onclick = showAll;
+        this.#document.body.append(this.#region);
+        this.#document.addEventListener("keydown", (event) => this.#key(event), { signal: this.#controller.signal });
     }
 
-    add(message) {
-        this.#batch.push(message);
+    /** Show the list item of a message. */
+    add(id, item) {
+        part(item, "close").onclick = () => this.#close(item);
+        this.#batch.set(id, item);
         // All of one sync at once, so that the newest ones are those that are shown.
-        this.#batchTimer ??= setTimeout(() => this.#showBatch(), 0);
+        this.#batchTimer ??= setTimeout(() => this.#showBatch());
     }
 
-    /** Close the toast of a message that was read, or all of them. */
+    /** Close the toast of a message that was read. */
     remove(id) {
-        for (const entry of [...this.#entries]) {
-            if (id === undefined || entry.id === id) {
-                this.#close(entry);
-            }
-        }
-        this.#batch = id === undefined ? [] : this.#batch.filter((message) => message.id !== id);
+        this.#batch.delete(id);
+        [...this.#left.keys()].filter((item) => item.dataset.id === String(id)).forEach((item) => this.#close(item));
+    }
+
+    clear() {
+        this.#batch.clear();
+        [...this.#left.keys()].forEach((item) => this.#close(item));
     }
 
     detach() {
-        this.#controller.abort();
+        this.clear();
         clearTimeout(this.#batchTimer);
-        this.remove();
+        this.#controller.abort();
         this.#region.remove();
     }
 
     #showBatch() {
+        const items = [...this.#batch.values()];
+        const counted = Math.max(0, items.length + this.#list.children.length - VISIBLE_MAX);
         this.#batchTimer = null;
-        const batch = this.#batch;
-        this.#batch = [];
-        const free = Math.max(0, VISIBLE_MAX - [...this.#entries].filter((entry) => entry !== this.#more).length);
-        const shown = free ? batch.slice(-free) : [];
-        for (const message of shown) {
-            this.#open(message.id, this.#draw(message), message.level);
+        this.#batch.clear();
+        for (const item of items.slice(counted)) {
+            this.#list.append(item);
+            this.#left.set(item, STAY_MS);
         }
-        if (batch.length > shown.length) {
-            this.#countMore(batch.length - shown.length);
+        if (counted > 0) {
+            const count = part(this.#more, "count");
+            this.#moreCount += counted;
+            count.textContent = count.dataset.text.replace("{n}", this.#moreCount);
+            this.#more.hidden = false;
+            this.#left.set(this.#more, STAY_MS);
         }
-        this.#pace();
+        this.#clock ??= setInterval(() => this.#tick(), TICK_MS);
     }
 
-    #draw(message) {
-        const document = this.#document;
-        const title = message.title || this.#texts.untitled;
-        const url = safeUrl(message.action, document.baseURI);
-        const link = { "href": url, "rel": "noopener noreferrer", "click": () => this.#on.open(message) };
-        return make(
-            document,
-            "div",
-            { class: "catmaid-notify__body" },
-            make(document, "span", { class: "catmaid-notify__hidden" }, `${this.#texts.levels[message.level]}: `),
-            url
-                ? make(document, "a", { class: "catmaid-notify__title", dir: "auto", ...link }, title)
-                : make(document, "span", { class: "catmaid-notify__title", dir: "auto" }, title),
-            message.text ? make(document, "p", { class: "catmaid-notify__text", dir: "auto" }, message.text) : null,
-        );
-    }
-
-    #countMore(count) {
-        this.#moreCount += count;
-        const text = this.#texts.moreNew(this.#moreCount);
-        if (this.#more) {
-            this.#more.element.querySelector(".catmaid-notify__title").textContent = text;
-            return;
-        }
-        const document = this.#document;
-        const show = make(
-            document,
-            "button",
-            {
-                type: "button",
-                class: "catmaid-notify__link",
-                click: () => {
-                    this.remove();
-                    this.#on.showAll();
-                },
-            },
-            this.#texts.show,
-        );
-        const body = make(
-            document,
-            "div",
-            { class: "catmaid-notify__body" },
-            make(document, "span", { class: "catmaid-notify__title" }, text),
-            show,
-        );
-        this.#more = this.#open(null, body, "info");
-    }
-
-    #open(id, body, level) {
-        const document = this.#document;
-        const entry = { id, timer: null, element: null };
-        const close = make(
-            document,
-            "button",
-            {
-                "type": "button",
-                "class": "catmaid-notify__button",
-                "aria-label": this.#texts.close,
-                "click": () => this.#close(entry),
-            },
-            icon(document, "close"),
-        );
-        entry.element = make(
-            document,
-            "article",
-            { "class": "catmaid-notify__toast", "data-level": level },
-            icon(document, level),
-            body,
-            close,
-        );
-        this.#entries.add(entry);
-        this.#region.append(entry.element);
-        return entry;
-    }
-
-    #close(entry) {
-        clearTimeout(entry.timer);
-        entry.element.remove();
-        this.#entries.delete(entry);
-        if (entry === this.#more) {
-            this.#more = null;
+    #close(item) {
+        this.#left.delete(item);
+        if (item === this.#more) {
+            item.hidden = true;
             this.#moreCount = 0;
+        } else {
+            item.remove();
         }
-        if (this.#entries.size === 0) {
-            this.#isHovered = false; // an element that goes away under the pointer is never left
+        if (this.#left.size === 0) {
+            clearInterval(this.#clock);
+            this.#clock = null;
         }
-        this.#pace();
     }
 
-    #hover(isHovered) {
-        this.#isHovered = isHovered;
-        this.#pace();
+    /** Whoever was reading a toast gets the full time again for the rest. */
+    #tick() {
+        const waits = this.#document.hidden || this.#region.matches(":hover, :focus-within");
+        for (const [item, leftMs] of this.#left) {
+            this.#left.set(item, waits ? STAY_MS : leftMs - TICK_MS);
+            if (this.#left.get(item) <= 0) {
+                this.#close(item);
+            }
+        }
     }
 
     #key(event) {
-        if (event.key !== "Escape" || event.defaultPrevented || this.#entries.size === 0) {
-            return;
-        }
-        const entries = [...this.#entries];
-        const focused = entries.find((entry) => entry.element.contains(this.#document.activeElement));
-        this.#close(focused ?? entries[entries.length - 1]);
-    }
-
-    /** Start or stop the clocks of all toasts; whoever was reading one gets the full time again for the rest. */
-    #pace() {
-        const waits =
-            this.#isHovered || this.#document.hidden || this.#region.contains(this.#document.activeElement);
-        for (const entry of this.#entries) {
-            if (waits) {
-                clearTimeout(entry.timer);
-                entry.timer = null;
-            } else {
-                entry.timer ??= setTimeout(() => this.#close(entry), STAY_MS);
-            }
+        if (event.key === "Escape" && !event.defaultPrevented && this.#left.size > 0) {
+            const items = [...this.#left.keys()];
+            this.#close(items.find((item) => item.contains(this.#document.activeElement)) ?? items.at(-1));
         }
     }
 }

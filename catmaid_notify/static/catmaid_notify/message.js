@@ -1,0 +1,42 @@
+import { copy, part, safeUrl, timeAgo } from "./dom.js";
+
+/** Longer texts scroll within their message, so the keyboard must be able to get into them. */
+const LONG_TEXT = 500; // characters
+
+/** Return the list item of a message. `open(event)` is called when its link is clicked, with whatever button. */
+export function drawMessage(root, { id, level, title, text, action, time, read }, open) {
+    const item = copy(root, "message");
+    const link = part(item, "title");
+    const body = part(item, "text");
+    const url = safeUrl(action, root.baseURI);
+    item.dataset.id = id;
+    item.dataset.level = level;
+    item.toggleAttribute("data-unread", !read);
+    item.prepend(copy(root, level));
+    link.textContent = title || link.textContent;
+    body.textContent = text;
+    if (text.length > LONG_TEXT) {
+        body.tabIndex = 0;
+    }
+    if (url) {
+        link.href = url;
+        link.onclick = link.onauxclick = open;
+    }
+    for (const button of item.querySelectorAll("button")) {
+        button.ariaLabel = `${button.title}: ${link.textContent}`;
+    }
+    part(item, "time").dateTime = time;
+    drawTimes(item, root.lang);
+    return item;
+}
+
+/** Bring the times within `element` up to date. */
+export function drawTimes(element, language) {
+    for (const time of element.querySelectorAll("time")) {
+        const date = new Date(time.dateTime);
+        if (!Number.isNaN(date.valueOf())) {
+            time.textContent = timeAgo(date, Date.now(), language);
+            time.title = date.toLocaleString(language);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+"""Pages of the tests' site that the bundled inbox is looked at on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import render
+from django.utils import translation
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
+)
+"""What a careful site allows; the client must need nothing more."""
+
+
+@login_required
+def inbox(request: HttpRequest) -> HttpResponse:
+    """A page with a bell in its bar, under a strict policy.
+
+    ``?lang=`` and ``?dir=`` are its language and direction, ``?theme=`` its colours, ``?timings=`` the client's waiting
+    times, ``?style=`` and ``?script=`` name further static files, ``?bell=`` is where the bell is (start, end, bottom).
+    """
+    asked = request.GET
+    context: dict[str, Any] = {
+        "lang": asked.get("lang", "en"),
+        "dir": asked.get("dir", "ltr"),
+        "theme": asked.get("theme", "light dark"),
+        "bell": asked.get("bell", "end"),
+        "timings": asked.get("timings", ""),
+        "styles": asked.getlist("style"),
+        "scripts": asked.getlist("script"),
+    }
+    with translation.override(context["lang"]):
+        response = render(request, "tests/inbox.html", context)
+    response["Content-Security-Policy"] = POLICY
+    return response
