@@ -43,7 +43,7 @@ async def make_layer(nodes: list[Broker]) -> AsyncIterator[MakeLayer]:
     def make(*, first: int) -> RabbitmqChannelLayer:
         hosts = [f"{node.url}{vhost}" for node in nodes[first:] + nodes[:first]]
         # Each publishes for itself, as another process would: publishers are shared by equal options.
-        made.append(RabbitmqChannelLayer(hosts=hosts, publish_timeout=5, expiry=60 + len(made)))
+        made.append(RabbitmqChannelLayer(hosts=hosts, publish_timeout=5 + len(made)))
         return made[-1]
 
     yield make
