@@ -10,15 +10,16 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import aiormq
 from aio_pika.abc import AbstractConnection
+from aiormq import spec
 from aiormq.abc import AbstractChannel
 
+from catmaid_notify.layers import frames
 from catmaid_notify.layers.connection import AMQP_ERRORS, Connection, reason
 from catmaid_notify.layers.options import LayerOptions
 
@@ -26,10 +27,12 @@ logger = logging.getLogger("catmaid_notify.layers")
 
 IN_FLIGHT_MAX: Final = 1000
 """Messages sent and not confirmed yet."""
-SMALL_BYTES: Final = 16_384
-"""Messages up to this size are written without waiting; `IN_FLIGHT_MAX` bounds what the network has not taken."""
+IN_FLIGHT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bytes of them; one message may go beyond."""
 REDECLARE_SECONDS: Final = 3600.0
 """How long a declared queue is taken to be there."""
+WRITER_SECONDS: Final = 0.005
+"""How soon to try again when the connection's writer is behind."""
 
 
 class NotPublished(Exception):
@@ -52,30 +55,40 @@ class _Item:
 
 
 class Publisher:
-    """Publishes for a whole process. `submit` may be called from any thread; the rest lives on ``loop``."""
+    """Publishes for a whole process. `submit` may be called from any thread; the rest lives on ``loop``.
+
+    Messages leave in the order in which they came. Since all may take equally long, their deadlines are in that order,
+    too: one timer for the first one serves them all.
+    """
 
     def __init__(self, options: LayerOptions, loop: asyncio.AbstractEventLoop) -> None:
         self._options = options
         self._loop = loop
         self._queue: deque[_Item] = deque()
         self._awake = False
-        self._wake = asyncio.Event()
-        self._in_flight: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._channel: AbstractChannel | None = None
+        """Set while messages can be written."""
+        self._frame_max = 0
+        self._tag = 0
+        self._in_flight: OrderedDict[int, _Item] = OrderedDict()
+        """Messages by delivery tag."""
+        self._in_flight_bytes = 0
         self._broken: asyncio.Future[None] | None = None
         self._connection = Connection(options, name="publishing", set_up=self._set_up)
         self._declared: dict[str, float] = {}
+        self._declaring: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._idle = threading.Event()
         self._idle.set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         self.dropped = 0
         """Messages that were given up: no broker, queue full, refused."""
         self._said_dropped = -60.0
         loop.call_soon_threadsafe(self._start)
 
     def _start(self) -> None:
-        self._tasks = [self._loop.create_task(self._connection.run()), self._loop.create_task(self._send_forever())]
+        self._task = self._loop.create_task(self._connection.run())
 
     def submit(
         self,
@@ -100,7 +113,7 @@ class Publisher:
         self._queue.append(item)
         if not self._awake:
             self._awake = True
-            self._loop.call_soon_threadsafe(self._wake.set)
+            self._loop.call_soon_threadsafe(self._wake)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything submitted is confirmed or given up; return whether it is. For a process's exit."""
@@ -112,42 +125,170 @@ class Publisher:
         return "" if self._connection.is_up.is_set() else self._connection.last_error or "not connected yet"
 
     async def close(self) -> None:
-        """End the connection and the tasks."""
-        for task in self._tasks:
+        """End the connection and give up what has not been confirmed."""
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        tasks = [task for task in (self._task, self._declaring) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._in_flight, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._lose(NotPublished("the process ends"))
+        while self._queue:
+            self._drop(self._queue.popleft(), NotPublished("the process ends"))
+        self._idle.set()
+
+    # The connection
 
     async def _set_up(self, connection: AbstractConnection) -> Awaitable[Any]:
-        channel = await connection.channel(publisher_confirms=True)
-        self._channel = await channel.get_underlay_channel()
+        channel = await (await connection.channel(publisher_confirms=True)).get_underlay_channel()
         # Not durable, since channels_rabbitmq declares it so; after a broker's restart it is gone until declared.
-        await self._channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
-        self._declared.clear()
+        await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
+        frames.take(channel, self._take)
         self._broken = self._loop.create_future()
+        self._broken.add_done_callback(self._lost)
+        channel.closing.add_done_callback(self._closed)
+        self._declared.clear()
+        self._frame_max = channel.connection.connection_tune.frame_max
+        self._tag = 0
+        self._channel = channel
+        self._loop.call_soon(self._write)
         return self._broken
 
-    async def _send_forever(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self._awake = False
-            while self._queue:
-                await self._room.acquire()
-                item = self._queue[0]
-                channel = await self._wait_for_channel(item)
-                self._queue.popleft()
-                if channel is None:
-                    self._room.release()
-                    self._drop(item, NotPublished(self._connection.last_error or "no broker"))
-                    continue
-                task = self._loop.create_task(self._publish(channel, item))
-                self._in_flight.add(task)
-                task.add_done_callback(self._landed)
-            self._check_idle()
+    def _closed(self, closing: asyncio.Future[Any]) -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self._break(error or ConnectionError("the broker closed the channel"))
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
-        self._room.release()
+    def _break(self, error: BaseException) -> None:
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _lost(self, broken: asyncio.Future[None]) -> None:
+        self._channel = None
+        error = None if broken.cancelled() else broken.exception()
+        self._lose(NotPublished(reason(error) if error else "the connection was lost"))
+
+    def _lose(self, error: NotPublished) -> None:
+        """Give up what is under way: nobody knows what the broker made of it, and sending it again may double it."""
+        lost = list(self._in_flight.values())
+        self._in_flight.clear()
+        self._in_flight_bytes = 0
+        for item in lost:
+            self._drop(item, error)
+        self._check_idle()
+
+    # Writing
+
+    def _wake(self) -> None:
+        self._awake = False  # before looking: what comes from now on asks for another call
+        self._write()
+
+    def _write(self) -> None:
+        """Write what waits, in one piece, as far as there is room."""
+        channel = self._channel
+        written: list[bytes] = []
+        while channel is not None and self._queue and self._declaring is None and self._has_room(channel):
+            item = self._queue[0]
+            if item.queue_arguments is not None and not self._is_declared(item.routing_key):
+                # Those behind wait: they may be for the same queue, and they are to stay in order.
+                self._declaring = self._loop.create_task(self._declare(channel, item))
+                break
+            self._queue.popleft()
+            try:
+                written.append(
+                    frames.publish(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
+                )
+            except ValueError as error:
+                self._drop(item, NotPublished(str(error)))
+                continue
+            self._tag += 1
+            self._in_flight[self._tag] = item
+            self._in_flight_bytes += len(item.body)
+        if written and channel is not None:
+            frames.write(channel, b"".join(written))
+        self._watch_deadline()
+        self._check_idle()
+
+    def _has_room(self, channel: AbstractChannel) -> bool:
+        if channel.connection.write_queue.full():
+            if self._retry is None:
+                self._retry = self._loop.call_later(WRITER_SECONDS, self._try_again)
+            return False
+        return len(self._in_flight) < IN_FLIGHT_MAX and self._in_flight_bytes < IN_FLIGHT_BYTES_MAX
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._write()
+
+    def _is_declared(self, queue: str) -> bool:
+        """Return whether a queue was declared a while ago at most: unused ones expire."""
+        return time.monotonic() - self._declared.get(queue, -REDECLARE_SECONDS) < REDECLARE_SECONDS
+
+    async def _declare(self, channel: AbstractChannel, item: _Item) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, item.deadline - time.monotonic())):
+                await channel.queue_declare(item.routing_key, durable=True, arguments=item.queue_arguments)
+            self._declared[item.routing_key] = time.monotonic()
+        except (*AMQP_ERRORS, RuntimeError) as error:
+            if self._queue and self._queue[0] is item:
+                self._queue.popleft()
+                self._drop(item, NotPublished(reason(error)))
+            self._break(error)
+        finally:
+            self._declaring = None
+        self._write()
+
+    # Answers
+
+    def _take(self, frame: Any) -> bool:
+        if not isinstance(frame, spec.Basic.Ack | spec.Basic.Nack):
+            return False
+        refused = isinstance(frame, spec.Basic.Nack)
+        tag = frame.delivery_tag or 0
+        if frame.multiple:
+            while self._in_flight and (first := next(iter(self._in_flight))) <= tag:
+                self._answered(self._in_flight.pop(first), refused=refused)
+        elif tag in self._in_flight:
+            self._answered(self._in_flight.pop(tag), refused=refused)
+        if self._queue:
+            self._write()
+        else:
+            self._check_idle()
+        return True
+
+    def _answered(self, item: _Item, *, refused: bool) -> None:
+        self._in_flight_bytes -= len(item.body)
+        if refused:
+            self._drop(item, Refused(f"a queue of {item.routing_key!r} is full"))
+        elif item.done is not None:
+            item.done(None)
+
+    # Giving up
+
+    def _watch_deadline(self) -> None:
+        """Have `_give_up` called when the first message's time is over."""
+        if self._timer is None and (first := self._first()) is not None:
+            self._timer = self._loop.call_later(max(0.0, first.deadline - time.monotonic()), self._give_up)
+
+    def _first(self) -> _Item | None:
+        if self._in_flight:
+            return next(iter(self._in_flight.values()))
+        return self._queue[0] if self._queue else None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        first = next(iter(self._in_flight.values()), None)
+        if first is not None and first.deadline <= now:
+            # aio-pika's own time-outs don't count while the broker blocks, so this is ours. What the broker made of
+            # the frames is unknown: begin anew on a new connection.
+            seconds = self._options.publish_timeout
+            error = TimeoutError(f"no confirm within {seconds:g} s; does the broker block?")
+            self._break(error)
+            self._lose(NotPublished(str(error)))
+        while self._queue and self._queue[0].deadline <= now and self._declaring is None:
+            self._drop(self._queue.popleft(), NotPublished(self._connection.last_error or "no broker"))
+        self._watch_deadline()
         self._check_idle()
 
     def _check_idle(self) -> None:
@@ -155,63 +296,6 @@ class Publisher:
             self._idle.set()
             if self._queue:  # submitted by another thread in between
                 self._idle.clear()
-
-    async def _wait_for_channel(self, item: _Item) -> AbstractChannel | None:
-        """Return an open channel, or ``None`` when the item's time is over first."""
-        while item.deadline > time.monotonic():
-            if self._connection.is_up.is_set() and self._channel is not None and not self._channel.is_closed:
-                return self._channel
-            try:
-                async with asyncio.timeout(item.deadline - time.monotonic()):
-                    if self._connection.is_up.is_set():
-                        # A channel that is closed under an open connection: have the connection made anew.
-                        self._break(ConnectionError("the channel was closed"))
-                        await asyncio.sleep(0.05)
-                    await self._connection.is_up.wait()
-            except TimeoutError:
-                pass
-        return None
-
-    async def _publish(self, channel: AbstractChannel, item: _Item) -> None:
-        error: NotPublished | None = None
-        try:
-            async with asyncio.timeout(item.deadline - time.monotonic()):
-                if item.queue_arguments is not None:
-                    await self._declare(channel, item.routing_key, item.queue_arguments)
-                # Waiting until the network has taken it would hold the next ones up; only what is large needs to.
-                await channel.basic_publish(
-                    item.body,
-                    exchange=item.exchange,
-                    routing_key=item.routing_key,
-                    wait=len(item.body) > SMALL_BYTES,  # type: ignore[call-arg] # the abstract class lacks it
-                )
-        except aiormq.exceptions.DeliveryError:
-            error = Refused(f"a queue of {item.routing_key!r} is full")
-        except TimeoutError:
-            # aio-pika's own time-outs don't count while the broker blocks, so this is ours. What the broker made of
-            # the frames is unknown: begin anew on a new connection.
-            error = NotPublished(f"no confirm within {self._options.publish_timeout:g} s; does the broker block?")
-            self._break(TimeoutError(str(error)))
-        except (*AMQP_ERRORS, RuntimeError) as caught:
-            error = NotPublished(reason(caught))
-        except asyncio.CancelledError:
-            self._drop(item, NotPublished("the process ends"))
-            raise
-        if error is not None:
-            self._drop(item, error)
-        elif item.done is not None:
-            item.done(None)
-
-    async def _declare(self, channel: AbstractChannel, queue: str, arguments: dict[str, Any]) -> None:
-        """Declare a queue now and then: unused ones expire."""
-        now = time.monotonic()
-        if now - self._declared.get(queue, -REDECLARE_SECONDS) >= REDECLARE_SECONDS:
-            await channel.queue_declare(queue, durable=True, arguments=arguments)
-            self._declared[queue] = now
-
-    def _break(self, error: Exception) -> None:
-        if self._broken is not None and not self._broken.done():
-            self._broken.set_exception(error)
 
     def _drop(self, item: _Item, error: NotPublished) -> None:
         """Give a message up: tell who waits for it, else count it and log that once a minute."""

@@ -16,8 +16,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.layers import frames
 from catmaid_notify.layers.connection import Connection
-from catmaid_notify.layers.inline import consume
 from catmaid_notify.layers.options import LayerOptions
 
 logger = logging.getLogger("catmaid_notify.layers")
@@ -197,7 +197,7 @@ class Receiver:
             channel = await open_channel(connection)
             self._queue = f"{self._queue_name}.{id(connection):x}"
             await self._declare(channel, self._queue)
-        await consume(channel, self._queue, self._on_delivery)
+        await self._consume(channel, self._queue)
         return self._until_broken(connection, channel)
 
     async def _declare(self, channel: AbstractChannel, name: str) -> None:
@@ -249,12 +249,18 @@ class Receiver:
                 await self._declare(channel, self._queue_name)
             except aiormq.exceptions.ChannelLockedResource:
                 continue
-            await consume(channel, self._queue_name, self._on_delivery)
+            await self._consume(channel, self._queue_name)
             logger.info("Queue is ours again: queue=%s", self._queue_name)
             await asyncio.Event().wait()
 
-    def _on_delivery(self, delivered: DeliveredMessage) -> None:
-        self._on_body(delivered.body)
+    async def _consume(self, channel: AbstractChannel, queue: str) -> None:
+        """Take what comes for ``queue``, without acknowledgements."""
+        frames.take(channel, frames.Deliveries(self._on_body))
+        await channel.basic_consume(queue, _taken_already, no_ack=True)
+
+
+async def _taken_already(delivered: DeliveredMessage) -> None:
+    """Stand where aiormq wants a consumer."""
 
 
 async def open_channel(connection: AbstractConnection) -> AbstractChannel:
