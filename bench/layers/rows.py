@@ -62,25 +62,41 @@ CPU = {
 }
 
 
-def _latency(sender: Peer, receiver: Peer, prefix: str, sizes: Sizes) -> dict[str, float]:
-    order = {"do": "send_at", "groups": 1, "rate": 200, "seconds": sizes.seconds}
-    figures, latencies = _flow(sender, receiver, prefix, order, groups=1, channels=1)
-    return {
-        **figures,
-        "p50_ms": percentile(latencies, 50) / 1e6,
-        "p99_ms": percentile(latencies, 99) / 1e6,
-    }
+Run = Callable[[Peer, Peer, str, Sizes], dict[str, float]]
 
 
-def _throughput(in_flight: int) -> Callable[[Peer, Peer, str, Sizes], dict[str, float]]:
+def _latency(*, web: bool) -> Run:
     def run(sender: Peer, receiver: Peer, prefix: str, sizes: Sizes) -> dict[str, float]:
+        if web:
+            _receive_too(sender, prefix)
+        order = {"do": "send_at", "groups": 1, "rate": 200, "seconds": sizes.seconds}
+        figures, latencies = _flow(sender, receiver, prefix, order, groups=1, channels=1)
+        return {
+            **figures,
+            "p50_ms": percentile(latencies, 50) / 1e6,
+            "p99_ms": percentile(latencies, 99) / 1e6,
+        }
+
+    return run
+
+
+def _throughput(in_flight: int, *, web: bool) -> Run:
+    def run(sender: Peer, receiver: Peer, prefix: str, sizes: Sizes) -> dict[str, float]:
+        if web:
+            _receive_too(sender, prefix)
         order = {"do": "send_for", "groups": 1, "seconds": sizes.seconds, "in_flight": in_flight}
         return _flow(sender, receiver, prefix, order, groups=1, channels=1)[0]
 
     return run
 
 
-def _burst(*, one_channel: bool) -> Callable[[Peer, Peer, str, Sizes], dict[str, float]]:
+def _receive_too(sender: Peer, prefix: str) -> None:
+    """Let the sender be what an ASGI process is: one that has channels and groups of its own."""
+    sender.ask("join", prefix=f"{prefix}sender", groups=1, channels=1, at_once=1)
+    sender.ask("listen")
+
+
+def _burst(*, one_channel: bool) -> Run:
     def run(sender: Peer, receiver: Peer, prefix: str, sizes: Sizes) -> dict[str, float]:
         groups = sizes.burst_groups
         order = {"do": "send_count", "groups": groups, "count": sizes.burst, "in_flight": 50}
@@ -150,27 +166,47 @@ _JOINED = {
     "join_us": Figure(title="CPU of the receiver, us/group", better="less"),
 }
 
+_LATENCY = {
+    "p50_ms": Figure(title="p50, ms", better="less", format="{:.2f}"),
+    "p99_ms": Figure(title="p99, ms", better="less", format="{:.2f}"),
+    **CPU,
+    "lost": LOST,
+}
+_THROUGHPUT = {"rate": Figure(title="received/s", better="more"), **CPU, "lost": LOST}
+
 ROWS = {
     "latency": Row(
-        title="`group_send` to `receive`, 200 messages/s",
-        figures={
-            "p50_ms": Figure(title="p50, ms", better="less", format="{:.2f}"),
-            "p99_ms": Figure(title="p99, ms", better="less", format="{:.2f}"),
-            **CPU,
-            "lost": LOST,
-        },
-        run=_latency,
+        title="`group_send` to `receive`, 200 messages/s, from one web process to another",
+        figures=_LATENCY,
+        run=_latency(web=True),
+    ),
+    "latency-from-task": Row(
+        title="The same, from a process that only sends",
+        figures=_LATENCY,
+        run=_latency(web=False),
     ),
     "throughput-1": Row(
-        title="One sender, one call at a time",
-        figures={"rate": Figure(title="received/s", better="more"), **CPU, "lost": LOST},
-        run=_throughput(1),
+        title="One call at a time, from one web process to another",
+        figures=_THROUGHPUT,
+        run=_throughput(1, web=True),
+        room=ROOM,
+    ),
+    "throughput-1-from-task": Row(
+        title="The same, from a process that only sends",
+        figures=_THROUGHPUT,
+        run=_throughput(1, web=False),
         room=ROOM,
     ),
     "throughput-50": Row(
-        title="One sender, 50 calls under way",
-        figures={"rate": Figure(title="received/s", better="more"), **CPU, "lost": LOST},
-        run=_throughput(50),
+        title="50 calls under way, from one web process to another",
+        figures=_THROUGHPUT,
+        run=_throughput(50, web=True),
+        room=ROOM,
+    ),
+    "throughput-50-from-task": Row(
+        title="The same, from a process that only sends",
+        figures=_THROUGHPUT,
+        run=_throughput(50, web=False),
         room=ROOM,
     ),
     "burst": Row(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from aiormq import spec
@@ -64,6 +64,12 @@ def write(channel: AbstractChannel, frames: bytes) -> None:
         asyncio.QueueFull: the writer is behind.
     """
     channel.connection.write_queue.put_nowait(ChannelFrame(payload=frames, should_close=False))
+
+
+async def send(channel: AbstractChannel, methods: Sequence[Any]) -> None:
+    """Send methods that have no answer, many in one write; returns once the writer has them."""
+    if methods:
+        await channel.connection.write_queue.put(ChannelFrame.marshall(channel.number, methods))
 
 
 def take(channel: AbstractChannel, taker: Callable[[Any], bool]) -> None:

@@ -1,7 +1,8 @@
 """The RabbitMQ channel layer as Channels sees it: a proxy that picks the receiving side by event loop.
 
-Everything is published through one connection a process, whichever thread or loop the call comes from; receiving
-happens on the loop that asks, since that is where its consumers run.
+Receiving happens on the loop that asks, since that is where its consumers run; such a loop lives long, and what it
+sends itself goes out there, too. All else is published through one connection a process, whichever thread or loop the
+call comes from.
 """
 
 from __future__ import annotations
@@ -175,6 +176,12 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         """Empty while this loop's receiving side is connected, else the reason why not."""
         return self.here.receiver.state
 
+    def _local_publisher(self, loop: asyncio.AbstractEventLoop) -> Publisher | None:
+        """Return the publisher of a loop that receives, ``None`` for one that may end after this call."""
+        with self._lock:
+            found = self._loops.get(loop)
+        return found.publisher if found is not None else None
+
     def _all(self) -> list[LoopLayer]:
         with self._lock:
             return list(self._loops.values())
@@ -190,8 +197,13 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     ) -> None:
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[NotPublished | None] = loop.create_future()
-        done = results.to(loop, confirmed)
-        publisher(self.options).submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
+        local = self._local_publisher(loop)
+        if local is None:
+            done = results.to(loop, confirmed)
+            publisher(self.options).submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
+        else:
+            done = results.here(confirmed)
+            local.submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         error = await confirmed
         if isinstance(error, Refused):
             if full is not None:

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.layers import wire
+from catmaid_notify.layers.groups import Groups
 from catmaid_notify.layers.mailbox import Mailbox
 from catmaid_notify.layers.options import LayerOptions
+from catmaid_notify.layers.publisher import Publisher
 from catmaid_notify.layers.receiver import Receiver
 from catmaid_notify.layers.shared import SharedReceiver
 
@@ -49,11 +51,12 @@ class LoopLayer:
         self.queue_name = f"channels_{random_name()}"
         """First part of the names of all channels here."""
         self._mailboxes: dict[str, Mailbox] = {}
-        self._groups: dict[str, set[str]] = {}
+        self._groups = Groups()
         self._watch_group = f"catmaid-notify-watch.{self.queue_name}"
         self._watched = asyncio.Event()
         self.receiver = Receiver(options, queue_name=self.queue_name, on_body=self._on_body, watch=self._watch)
         self.shared = SharedReceiver(options, capacity_of=capacity_of)
+        self._publisher: Publisher | None = None
         self.dropped = 0
         """Messages that found no room."""
         self.undecodable = 0
@@ -82,7 +85,7 @@ class LoopLayer:
             BrokerUnavailable: not within the time-out; the channel is not in the group then.
         """
         self.receiver.start()
-        self._groups.setdefault(group, set()).add(channel)
+        self._groups.add(group, channel)
         try:
             await self.receiver.bind(group)
         except (BrokerUnavailable, asyncio.CancelledError):
@@ -91,18 +94,12 @@ class LoopLayer:
 
     def group_discard(self, group: str, channel: str) -> None:
         """Remove a channel; the broker is told in the background."""
-        channels = self._groups.get(group)
-        if channels is None:
-            return
-        channels.discard(channel)
-        if not channels:
-            del self._groups[group]
+        if self._groups.discard(group, channel):
             self.receiver.unbind(group)
 
     def flush(self) -> None:
         """Forget all messages and groups of this loop."""
-        for group in list(self._groups):
-            del self._groups[group]
+        for group in self._groups.clear():
             self.receiver.unbind(group)
         self._mailboxes.clear()
 
@@ -111,8 +108,17 @@ class LoopLayer:
         mailbox = self._mailboxes.get(channel)
         return mailbox is not None and mailbox.is_full
 
+    @property
+    def publisher(self) -> Publisher:
+        """What this loop sends by itself, over a connection of its own, made at the first call."""
+        if self._publisher is None:
+            self._publisher = Publisher(self._options, asyncio.get_running_loop(), is_local=True)
+        return self._publisher
+
     async def close(self) -> None:
         """Leave the broker."""
+        if self._publisher is not None:
+            await self._publisher.close()
         await self.receiver.close()
         await self.shared.close()
 
@@ -130,7 +136,7 @@ class LoopLayer:
             self._watched.set()
             return
         message.group = receiver
-        for index, channel in enumerate(self._groups.get(receiver, ())):
+        for index, channel in enumerate(self._groups.members(receiver)):
             self._deliver(channel, message.copied() if index else message)
 
     def _deliver(self, channel: str, message: dict[str, Any]) -> None:

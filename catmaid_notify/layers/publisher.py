@@ -1,4 +1,4 @@
-"""Publishing: one thread and one connection a process, a bounded queue in front, confirms pipelined.
+"""Publishing: one connection for a whole process or one loop, a bounded queue in front, confirms pipelined.
 
 Callers hand bytes over and go on; whoever wants to know gets called back. Apart from consuming, since a broker that
 blocks publishers must not stop what is received.
@@ -55,15 +55,17 @@ class _Item:
 
 
 class Publisher:
-    """Publishes for a whole process. `submit` may be called from any thread; the rest lives on ``loop``.
+    """Publishes. All but `submit`, which may be called from any thread, belongs to ``loop``.
 
     Messages leave in the order in which they came. Since all may take equally long, their deadlines are in that order,
     too: one timer for the first one serves them all.
     """
 
-    def __init__(self, options: LayerOptions, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, options: LayerOptions, loop: asyncio.AbstractEventLoop, *, is_local: bool = False) -> None:
+        """With ``is_local`` it is for callers on ``loop`` only, and saves them the hop between threads."""
         self._options = options
         self._loop = loop
+        self._is_local = is_local
         self._queue: deque[_Item] = deque()
         self._awake = False
         self._channel: AbstractChannel | None = None
@@ -113,7 +115,10 @@ class Publisher:
         self._queue.append(item)
         if not self._awake:
             self._awake = True
-            self._loop.call_soon_threadsafe(self._wake)
+            if self._is_local:
+                self._loop.call_soon(self._wake)
+            else:
+                self._loop.call_soon_threadsafe(self._wake)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything submitted is confirmed or given up; return whether it is. For a process's exit."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from importlib.metadata import version
 from typing import Any, Final
 
 import aiormq
 from aio_pika.abc import AbstractConnection
+from aiormq import spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from catmaid_notify.exceptions import BrokerUnavailable
@@ -22,14 +22,14 @@ from catmaid_notify.layers.options import LayerOptions
 
 logger = logging.getLogger("catmaid_notify.layers")
 
-NOWAIT_WORKS: Final = int(version("aiormq").partition(".")[0]) >= 7
-"""Older ones (of aio-pika 9) wait for the answer that they have asked not to be given."""
 RECLAIM_SECONDS: Final = 5.0
 """How often a queue that a dead connection still holds is asked for again."""
 ASK_SECONDS: Final = 10.0
 """How often the broker is asked whether it still has our queue."""
 ANSWER_SECONDS: Final = 10.0
 """How long it may take to answer."""
+BIND_AT_ONCE: Final = 1000
+"""Bindings asked for by one write."""
 UNBIND_AT_ONCE: Final = 50
 """Bindings that are taken away before it is looked whether somebody waits for a new one."""
 
@@ -158,14 +158,17 @@ class Receiver:
         """Bind many groups in about one round trip."""
         missing = [group for group in groups if group not in self._bound]
         exchange = self._options.groups_exchange
-        for group in missing[:-1]:
+        for start in range(0, len(missing), BIND_AT_ONCE):
+            at_once = missing[start : start + BIND_AT_ONCE]
             # No answer is asked for these; the answer to the last one says that all were done.
-            if NOWAIT_WORKS:
-                await channel.queue_bind(self._queue, exchange, routing_key=group, nowait=True)
-            else:
-                await channel.queue_bind(self._queue, exchange, routing_key=group)
-        for group in missing[-1:]:
-            await channel.queue_bind(self._queue, exchange, routing_key=group)
+            await frames.send(
+                channel,
+                [
+                    spec.Queue.Bind(queue=self._queue, exchange=exchange, routing_key=group, nowait=True)
+                    for group in at_once[:-1]
+                ],
+            )
+            await channel.queue_bind(self._queue, exchange, routing_key=at_once[-1])
         self._bound.update(missing)
         for group in groups:
             if group in self._wanted:

@@ -1,4 +1,4 @@
-"""Results that one thread has for futures of another thread's event loop, many of them by one hop."""
+"""Results for those who wait: futures of this loop, or of another thread's loop, many of them by one hop."""
 
 from __future__ import annotations
 
@@ -45,3 +45,13 @@ def to(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> Callable
     if inbox is None:
         inbox = _inboxes[loop] = _Inbox()
     return lambda result: inbox.put(future, result)
+
+
+def here(future: asyncio.Future[Any]) -> Callable[[Any], None]:
+    """Return what takes the result of ``future``, to be called on the future's own loop."""
+
+    def put(result: Any) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    return put

@@ -5,6 +5,7 @@ What does say so is waited for by its own means: `Process.wait_for`, `Client.wai
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,4 +22,13 @@ def eventually(look: Callable[[], T], *, timeout: float = 10) -> T:
     while not (found := look()):
         assert time.monotonic() < deadline, f"Still {found!r} after {timeout} s"
         time.sleep(LOOK_SECONDS)
+    return found
+
+
+async def eventually_here(look: Callable[[], T], *, seconds: float = 10) -> T:
+    """The same for what happens on the running event loop."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"Still {found!r} after {seconds} s"
+        await asyncio.sleep(LOOK_SECONDS)
     return found

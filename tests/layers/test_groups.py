@@ -1,0 +1,28 @@
+"""Groups and their channels."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catmaid_notify.layers.groups import Groups
+
+steps = st.lists(st.tuples(st.sampled_from(["add", "discard"]), st.sampled_from("gh"), st.sampled_from("abc")))
+
+
+@given(steps)
+def test_groups__as_a_dictionary_of_sets_would(done: list[tuple[str, str, str]]) -> None:
+    groups = Groups()
+    model: dict[str, set[str]] = {}
+    for what, group, channel in done:
+        if what == "add":
+            groups.add(group, channel)
+            model.setdefault(group, set()).add(channel)
+        else:
+            had = bool(model.get(group))
+            model.get(group, set()).discard(channel)
+            assert groups.discard(group, channel) == (had and not model[group])
+        for name in "gh":
+            assert sorted(groups.members(name)) == sorted(model.get(name, ()))
+    assert sorted(groups.clear()) == sorted(name for name, channels in model.items() if channels)
+    assert not groups.members("g")

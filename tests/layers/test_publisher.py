@@ -1,0 +1,308 @@
+"""The publisher against a channel that answers as the test says: order, confirms, refusals, deadlines, bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pamqp.frame
+import pytest
+from aiormq import spec
+from pamqp.body import ContentBody
+
+from catmaid_notify.layers import connection, publisher
+from catmaid_notify.layers.options import LayerOptions
+from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
+from tests.support.waiting import eventually_here
+
+FRAME_MAX = 131_072
+
+
+class FakeChannel:
+    """An aiormq channel as far as the publisher knows it."""
+
+    number = 1
+
+    def __init__(self) -> None:
+        self.connection = self
+        self.connection_tune = self
+        self.frame_max = FRAME_MAX
+        self.write_queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=10)
+        self.frames: asyncio.Queue[Any] = asyncio.Queue()
+        self.closing = asyncio.get_running_loop().create_future()
+        self.declared: list[str] = []
+        self.may_declare = asyncio.Event()
+        self.may_declare.set()
+
+    async def channel(self, **_options: Any) -> FakeChannel:
+        return self
+
+    async def get_underlay_channel(self) -> FakeChannel:
+        return self
+
+    async def exchange_declare(self, *_arguments: Any, **_options: Any) -> None:
+        """Is there."""
+
+    async def queue_declare(self, queue: str, **_options: Any) -> None:
+        await self.may_declare.wait()
+        self.declared.append(queue)
+
+    def written(self) -> list[bytes]:
+        """Return the bodies that have been written since the last call."""
+        bodies = []
+        while not self.write_queue.empty():
+            raw = self.write_queue.get_nowait().payload
+            while raw:
+                size, _, frame = pamqp.frame.unmarshal(raw)
+                raw = raw[size:]
+                if isinstance(frame, ContentBody):
+                    bodies.append(frame.value)
+        return bodies
+
+    def answer(self, frame: Any) -> None:
+        self.frames.put_nowait((0, frame))
+
+
+class Answers:
+    """What became of messages, by name."""
+
+    def __init__(self) -> None:
+        self.got: dict[str, NotPublished | None] = {}
+
+    def of(self, name: str) -> Any:
+        return lambda error: self.got.__setitem__(name, error)
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """Return what makes a publisher without a broker; all are closed at the end."""
+    made: list[Publisher] = []
+
+    async def run(_self: connection.Connection) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(connection.Connection, "run", run)
+
+    def make(**config: Any) -> Publisher:
+        made.append(Publisher(LayerOptions.from_config(config), asyncio.get_running_loop(), is_local=True))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+async def connected(one: Publisher) -> FakeChannel:
+    """Give a publisher a channel."""
+    channel = FakeChannel()
+    await one._set_up(channel)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    return channel
+
+
+async def turn() -> None:
+    """Let the loop run what is due."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def submit(one: Publisher, answers: Answers, *names: str, **options: Any) -> None:
+    for name in names:
+        one.submit("groups", options.pop("key", "g"), name.encode(), done=answers.of(name), **options)
+
+
+async def test_submit__what_comes_in_one_turn_goes_out_in_one_write_in_order(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    submit(one, answers, "a", "b", "c")
+    await turn()
+    assert channel.write_queue.qsize() == 1
+    assert channel.written() == [b"a", b"b", b"c"]
+
+
+async def test_submit__before_the_broker_is_there_it_waits(make: Any, answers: Answers) -> None:
+    one = make()
+    submit(one, answers, "a", "b")
+    await turn()
+    channel = await connected(one)
+    assert channel.written() == [b"a", b"b"]
+
+
+async def test_confirm__one_and_many(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    submit(one, answers, "a", "b", "c", "d")
+    await turn()
+    channel.answer(spec.Basic.Ack(delivery_tag=2))
+    assert answers.got == {"b": None}
+    channel.answer(spec.Basic.Ack(delivery_tag=3, multiple=True))
+    assert answers.got == {"b": None, "a": None, "c": None}
+    assert not one.flush(0)
+    channel.answer(spec.Basic.Ack(delivery_tag=4))
+    assert one.flush(0)
+
+
+async def test_confirm__unknown_tags_harm_nobody(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    submit(one, answers, "a")
+    await turn()
+    channel.answer(spec.Basic.Ack(delivery_tag=77))
+    channel.answer(spec.Basic.Nack(delivery_tag=78))
+    assert answers.got == {}
+    channel.answer(spec.Basic.Ack(delivery_tag=1))
+    assert answers.got == {"a": None}
+
+
+async def test_refused__only_those_that_the_broker_names(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    submit(one, answers, "a", "b", "c")
+    await turn()
+    channel.answer(spec.Basic.Nack(delivery_tag=2, multiple=True))
+    channel.answer(spec.Basic.Ack(delivery_tag=3))
+    assert isinstance(answers.got["a"], Refused)
+    assert isinstance(answers.got["b"], Refused)
+    assert answers.got["c"] is None
+
+
+async def test_other_frames_go_to_the_driver(make: Any) -> None:
+    channel = await connected(make())
+    channel.answer(spec.Queue.DeclareOk(queue="q", message_count=0, consumer_count=0))
+    assert channel.frames.qsize() == 1
+
+
+async def test_deadline__no_confirm__all_under_way_are_given_up_and_the_connection_with_them(
+    make: Any, answers: Answers
+) -> None:
+    one = make(publish_timeout=0.2)
+    await connected(one)
+    submit(one, answers, "a", "b")
+    await eventually_here(lambda: {"a", "b"} <= set(answers.got))
+    assert "no confirm within 0.2 s" in str(answers.got["a"])
+    assert one._broken is not None
+    assert isinstance(one._broken.exception(), TimeoutError)
+    assert one.flush(0)
+
+
+async def test_deadline__no_broker__each_at_its_own_time(make: Any, answers: Answers) -> None:
+    one = make(publish_timeout=0.3)
+    submit(one, answers, "a")
+    await asyncio.sleep(0.15)
+    submit(one, answers, "b")
+    await eventually_here(lambda: {"a"} <= set(answers.got))
+    assert "b" not in answers.got
+    channel = await connected(one)
+    assert channel.written() == [b"b"]
+
+
+async def test_deadline__confirmed_in_time__the_connection_stays(make: Any, answers: Answers) -> None:
+    one = make(publish_timeout=0.2)
+    channel = await connected(one)
+    submit(one, answers, "a")
+    await turn()
+    channel.answer(spec.Basic.Ack(delivery_tag=1))
+    await asyncio.sleep(0.15)
+    submit(one, answers, "b")
+    await asyncio.sleep(0.1)  # beyond the deadline of the first one, not of the second
+    assert answers.got == {"a": None}
+    assert one._broken is not None
+    assert not one._broken.done()
+
+
+async def test_lost_connection__what_was_under_way_is_not_sent_again(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    submit(one, answers, "a")
+    await turn()
+    channel.closing.set_exception(ConnectionError("404 no exchange 'groups'"))
+    await eventually_here(lambda: {"a"} <= set(answers.got))
+    assert "404" in str(answers.got["a"])
+    submit(one, answers, "b")
+    await turn()
+    again = await connected(one)
+    assert again.written() == [b"b"]
+    again.answer(spec.Basic.Ack(delivery_tag=1))  # tags begin anew
+    assert answers.got["b"] is None
+
+
+async def test_in_flight__bounded_by_count_and_by_bytes(
+    make: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "IN_FLIGHT_MAX", 2)
+    monkeypatch.setattr(publisher, "IN_FLIGHT_BYTES_MAX", 100)
+    one = make()
+    channel = await connected(one)
+    submit(one, answers, "a", "b", "c" * 100, "d")
+    await turn()
+    assert channel.written() == [b"a", b"b"]
+    channel.answer(spec.Basic.Ack(delivery_tag=1))
+    assert channel.written() == [b"c" * 100]
+    channel.answer(spec.Basic.Ack(delivery_tag=2))
+    assert channel.written() == []  # 100 bytes are under way
+    channel.answer(spec.Basic.Ack(delivery_tag=3))
+    assert channel.written() == [b"d"]
+
+
+async def test_writer_behind__waits_for_it(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    for _ in range(10):
+        channel.write_queue.put_nowait(None)
+    submit(one, answers, "a")
+    await turn()
+    assert channel.write_queue.qsize() == 10
+    for _ in range(10):
+        channel.write_queue.get_nowait()
+    await eventually_here(channel.write_queue.qsize)
+    assert channel.written() == [b"a"]
+
+
+async def test_queue_to_declare__declared_once_and_those_behind_keep_their_order(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
+    channel.may_declare.clear()
+    one.submit("", "q", b"a", queue_arguments={})
+    one.submit("", "q", b"b", queue_arguments={})
+    one.submit("groups", "g", b"c")
+    await turn()
+    assert channel.written() == []
+    channel.may_declare.set()
+    await eventually_here(channel.write_queue.qsize)
+    assert channel.written() == [b"a", b"b", b"c"]
+    assert channel.declared == ["q"]
+
+
+async def test_name_that_amqp_cannot_hold__said_to_whoever_sent_it_and_to_nobody_else(
+    make: Any, answers: Answers
+) -> None:
+    one = make()
+    channel = await connected(one)
+    one.submit("groups", "k" * 256, b"a", done=answers.of("a"))
+    submit(one, answers, "b")
+    await turn()
+    assert "255 bytes" in str(answers.got["a"])
+    assert channel.written() == [b"b"]
+
+
+async def test_full_queue__refused_at_once(make: Any, answers: Answers) -> None:
+    one = make(publish_queue=2)
+    submit(one, answers, "a", "b", "c")
+    assert "2 messages wait already" in str(answers.got["c"])
+    assert set(answers.got) == {"c"}
+
+
+async def test_close__says_it_to_all_that_wait(make: Any, answers: Answers) -> None:
+    one = make()
+    await connected(one)
+    submit(one, answers, "a")
+    await turn()
+    await one.close()
+    assert "the process ends" in str(answers.got["a"])
+    assert one.flush(0)
