@@ -76,6 +76,10 @@ test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fe
 	scripts/brokers.sh $(PYTEST) -k 'not memory and not redis' tests/layers/test_conformance.py \
 		tests/layers/test_broker_trouble.py tests/layers/test_cluster.py tests/layers/test_versions.py
 
+.PHONY: deployments
+deployments: system venv ## Every set-up with its real servers: nginx, supervisor, systemd's commands, Apache, uWSGI, compose.yaml
+	$(PYTEST) tests/deploy
+
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) -m classic

@@ -1,12 +1,17 @@
-"""Pages of the tests' site that the bundled inbox is looked at on."""
+"""Pages of the tests' site: one to look at the bundled inbox on, and those that do something in a web server."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
+from django.http import JsonResponse
 from django.shortcuts import render
 from django.utils import translation
+from django.views.decorators.http import require_POST
+
+from catmaid_notify.api import notify_user
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -48,3 +53,19 @@ def inbox(request: HttpRequest) -> HttpResponse:
         response = render(request, "tests/inbox.html", context)
     response["Content-Security-Policy"] = POLICY
     return response
+
+
+@require_POST
+@login_required
+def send(request: HttpRequest) -> HttpResponse:
+    """Send the one who asks a message, and say how the site was reached."""
+    notify_user(request.user, "From a page")
+    return JsonResponse({"path": request.path, "url": request.build_absolute_uri("/"), "secure": request.is_secure()})
+
+
+@login_required
+def slow(request: HttpRequest) -> HttpResponse:
+    """Say to the one who asks that it has begun, and take ``?seconds=``."""
+    notify_user(request.user, "Slow has begun")
+    time.sleep(float(request.GET["seconds"]))
+    return JsonResponse({})

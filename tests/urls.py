@@ -1,4 +1,4 @@
-"""The tests' site: one page with the app on it, and the app's own addresses."""
+"""The tests' site: pages with the app on them, and the app's own addresses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests import pages
 urlpatterns = [
     path("page/", TemplateView.as_view(template_name="tests/page.html"), name="page"),
     path("inbox/", pages.inbox, name="inbox"),
+    path("send/", pages.send),
+    path("slow/", pages.slow),
     path("admin/", admin.site.urls),
     path("static/<path:path>", serve, {"insecure": True}),  # insecure: also without DEBUG
     path("", include("catmaid_notify.urls")),

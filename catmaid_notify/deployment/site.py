@@ -161,9 +161,10 @@ class Site:
     def wsgi_command(self) -> str:
         """The command of the WSGI server."""
         if self.wsgi_server == "uwsgi":
-            # Without threads nothing that the pages publish leaves the process.
-            options = "--master --die-on-term --vacuum --need-app --enable-threads --lazy-apps --chmod-socket=660"
-            options += f" --processes {self.wsgi_processes} --threads 4 --buffer-size 32768"
+            # Without threads nothing that the pages publish leaves the process. Without the hook SIGTERM is a reload.
+            options = '--master --hook-master-start "unix_signal:15 gracefully_kill_them_all" --vacuum --need-app'
+            options += f" --enable-threads --lazy-apps --processes {self.wsgi_processes} --threads 4"
+            options += " --worker-reload-mercy 30 --chmod-socket=660 --buffer-size 32768"
             return f"{self.venv}/uwsgi --socket {self.wsgi_socket} {options} --module {self.wsgi}"
         options = f"--bind unix:{self.wsgi_socket} --workers {self.wsgi_processes} --threads 4 --graceful-timeout 30"
         return f"{self.python} -m gunicorn {options} {self.wsgi}"

@@ -12,14 +12,20 @@ from tests.support import postgresql, rabbitmq
 IN_CI = os.environ.get("CI") == "true"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
+PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
+"""Proxies; they are no part of the PATH of everybody who may start them."""
+
 
 def missing(part: str) -> str:
-    """Say why a test can't have "rabbitmq", "postgresql" or "chromium"; an empty string if it can."""
+    """Say why a test can't have one of the parts that are named at the end of this; an empty string if it can."""
     match part:
         case "rabbitmq":
             return rabbitmq.missing()
         case "postgresql":
             return postgresql.missing()
+        case "nginx" | "apache":
+            program = PROGRAMS[part]
+            return "" if shutil.which(program) else f"no {program}"
         case "chromium":
             if not shutil.which(CHROMIUM):
                 return f"no Chromium at {CHROMIUM} (CHROMIUM=<path> names another one)"
@@ -27,7 +33,7 @@ def missing(part: str) -> str:
 
             reason = node.trouble(str(node.BUNDLED))
             return f"Playwright's driver doesn't start: {reason}" if reason else ""
-    raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium")
+    raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium, nginx, apache")
 
 
 def require(*parts: str) -> None:

@@ -12,15 +12,17 @@ the output of each process (``<name>.log``).
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import pprint
 import select
+import ssl
 import subprocess
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support import postgresql, process, rabbitmq, sockets
+from tests.support import postgresql, process, rabbitmq, servers, sockets
 from tests.support.ports import free_port
 from tests.support.process import PYTHON, ROOT, Process
 from tests.support.proxy import proxy
@@ -95,6 +97,10 @@ class Site:
     celery: str = "tests.celery_app"
     port: int = 0
     """Where browsers find the site: the proxy's, or Daphne's where there is no proxy."""
+    prefix: str = ""
+    """Path of a site in a sub-directory, ``/sub``."""
+    certificate: Path | None = None
+    """Of a site with TLS."""
     daphne_port: int = field(default_factory=free_port)
     gunicorn_port: int = field(default_factory=free_port)
     _console: subprocess.Popen[str] | None = None
@@ -192,6 +198,48 @@ class Site:
         worker = self.start(name, *command)
         worker.wait_for(rf"{name}@tests ready", timeout=30)
         return worker
+
+    def config(self, kind: str, *files: str, **options: Any) -> str:
+        """Return what `manage.py notify_config` prints for this site; ``options`` are the command's."""
+        self.port = self.port or free_port()
+        for name in ("run", "logs"):
+            (self.folder / name).mkdir(exist_ok=True)
+        values: dict[str, Any] = {
+            "run": self.folder / "run",
+            "logs": self.folder / "logs",
+            "state": self.folder,
+            "user": getpass.getuser(),
+            "celery": self.celery,
+            "hosts": "127.0.0.1",
+            "listen": f"127.0.0.1:{self.port}",
+            "asgi_processes": 1,
+            "wsgi_processes": 1,
+            "celery_processes": 2,
+            "static_root": ROOT / "catmaid_notify" / "static",
+            **options,
+        }
+        given = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+        return self.manage("notify_config", kind, *files, *given)
+
+    def nginx(self, text: str, *, main: str = "") -> Process:
+        """Start nginx on ``port`` with ``text`` in its http block; ``main`` is for the outermost level."""
+        self.port = self.port or free_port()
+        return servers.nginx(self.folder, text, main=main, port=self.port)
+
+    def apache(self, text: str, *modules: str) -> Process:
+        """Start Apache on ``port`` with ``text`` and these modules."""
+        self.port = self.port or free_port()
+        return servers.apache(self.folder, text, modules=modules, port=self.port)
+
+    def supervisor(self, text: str, *, handles: int = 1024) -> servers.Supervisor:
+        """Start supervisord with the programs of ``text``; they need not be up when this returns.
+
+        ``handles`` is how many files it may open when it starts; Debian's is 1024.
+        """
+        self.env.setdefault("GUNICORN_CMD_ARGS", "--no-control-socket")  # it would be in the home folder, shared by all
+        supervisor = servers.Supervisor(self.folder, text, env=self.env, handles=handles)
+        self._cleanup.callback(supervisor.kill)
+        return supervisor
 
     def proxy(self) -> int:
         """Put a reverse proxy in front: /channels/ to Daphne, the rest to gunicorn. Returns its port, the site's."""
@@ -298,12 +346,18 @@ result = {
     @property
     def url(self) -> str:
         """The site's origin, ``http://127.0.0.1:<port>``."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def _tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=self.certificate) if self.certificate else None
 
     def socket(self, user: User | None, **options: Any) -> AbstractContextManager[sockets.Client]:
         """Open a WebSocket to ``channels/updates/`` as that user; ``options`` as in `sockets.socket`."""
         given: dict[str, Any] = {"origin": self.url, "cookie": user.cookie if user else "", **options}
-        return sockets.socket(f"ws://127.0.0.1:{self.port}/channels/updates/", **given)
+        if self.certificate:
+            given["ssl"] = self._tls
+        return sockets.socket(f"{self.url.replace('http', 'ws', 1)}{self.prefix}/channels/updates/", **given)
 
     def fetch(
         self,
@@ -322,9 +376,12 @@ result = {
         body = None
         if data is not None:
             body, given["Content-Type"] = json.dumps(data).encode(), "application/json"
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection: HTTPConnection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        if self.certificate:
+            connection = HTTPSConnection("127.0.0.1", self.port, timeout=20, context=self._tls)
+            given["Referer"] = f"{self.url}/"  # Django asks for it where there is TLS
         try:
-            connection.request(method, path, body=body, headers={**given, **(headers or {})})
+            connection.request(method, self.prefix + path, body=body, headers={**given, **(headers or {})})
             response = connection.getresponse()
             return Answer(status=response.status, headers=response.headers, body=response.read())
         finally:

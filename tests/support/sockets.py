@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SUBPROTOCOL = "catmaid-notify.v1"
 
@@ -72,14 +72,21 @@ class Client:
 
 @contextlib.contextmanager
 def socket(
-    url: str, *, origin: str | None, cookie: str = "", v1: bool = True, pong: bool = True, **options: Any
+    url: str,
+    *,
+    origin: str | None,
+    cookie: str = "",
+    headers: Mapping[str, str] | None = None,
+    v1: bool = True,
+    pong: bool = True,
+    **options: Any,
 ) -> Iterator[Client]:
     """Open a WebSocket with that Cookie header; ``v1`` chooses the dialect, ``pong`` whether pings are answered."""
     with connect(
         url,
         origin=Origin(origin) if origin else None,
         subprotocols=[Subprotocol(SUBPROTOCOL)] if v1 else None,
-        additional_headers={"Cookie": cookie} if cookie else {},
+        additional_headers={**({"Cookie": cookie} if cookie else {}), **(headers or {})},
         proxy=None,  # loopback; whatever the environment says
         open_timeout=10,
         close_timeout=2,
