@@ -55,6 +55,11 @@ format: venv ## Format and mend the Python files
 	$(VENV)/bin/python scripts/conf_block.py
 	$(VENV)/bin/python scripts/config_files.py
 
+.PHONY: messages
+messages: venv ## Collect the texts to translate, and compile the translations (needs gettext)
+	cd catmaid_notify && $(CURDIR)/$(VENV)/bin/python -m django makemessages --all --no-wrap --no-location --no-obsolete
+	cd catmaid_notify && $(CURDIR)/$(VENV)/bin/python -m django compilemessages
+
 .PHONY: js
 js: venv node_modules/installed ## Tests of the browser client, by Node; its types, its size, its package
 	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js)),$(error There are no tests in tests/js))

@@ -36,8 +36,8 @@ POLICY = "; ".join(
 def inbox(request: HttpRequest) -> HttpResponse:
     """A page with a bell in its bar, under a strict policy.
 
-    ``?lang=`` and ``?dir=`` are its language and direction, ``?theme=`` its colours, ``?timings=`` the client's waiting
-    times, ``?style=`` and ``?script=`` name further static files, ``?bell=`` is where the bell is (start, end, bottom).
+    ``?lang=`` and ``?dir=`` are its language and direction, ``?theme=`` its colours, ``?style=`` and ``?script=`` name
+    further static files, ``?bell=`` is where the bell is (start, end, bottom).
     """
     asked = request.GET
     context: dict[str, Any] = {
@@ -45,7 +45,6 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "dir": asked.get("dir", "ltr"),
         "theme": asked.get("theme", "light dark"),
         "bell": asked.get("bell", "end"),
-        "timings": asked.get("timings", ""),
         "styles": asked.getlist("style"),
         "scripts": asked.getlist("script"),
     }

@@ -36,6 +36,16 @@ def send_through_layer(group: str, count: int) -> int:
 
 
 @shared_task(base=UserTask, bind=True)
+def until(self: UserTask, gate: str, *, error: str = "") -> None:
+    """Be a quarter done until there is a file of that name, then end, well or not."""
+    self.progress(1, 4, "step 1")
+    while not os.path.exists(gate):  # noqa: PTH110
+        time.sleep(0.05)
+    if error:
+        raise UserTaskError(error)
+
+
+@shared_task(base=UserTask, bind=True)
 def wait(self: UserTask, seconds: float) -> None:
     """Say that it runs, in which process, and do nothing for a while."""
     self.progress(1, 2, f"pid {os.getpid()}")

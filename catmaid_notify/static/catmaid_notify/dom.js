@@ -6,8 +6,9 @@ export const part = (root, name) => root.querySelector(`[data-part="${name}"]`);
 /** Return a copy of what the `<template>` of that name holds. */
 export const copy = (root, name) => part(root, name).content.firstElementChild.cloneNode(true);
 
-/** Show those children of `list` that are for this state, and hide the others. */
+/** Put `list` into this state: those of its children that are for it are shown, the others hidden. */
 export function showWhen(list, state) {
+    list.dataset.state = state;
     for (const child of list.children) {
         child.hidden = !child.matches(`[data-when~="${state}"]`);
     }

@@ -159,15 +159,14 @@ class Inbox {
     }
 
     #drawState() {
-        const { state: name, transport, closeCode } = this.#notifier;
-        const { state } = this.#parts;
-        state.dataset.state = name;
+        const { state, transport, closeCode } = this.#notifier;
+        let shown = state;
         if (!this.#isReachable && transport === "polling") {
-            state.dataset.state = "unreachable";
-        } else if (name === "polling" && closeCode === CLOSE.OLD_DIALECT) {
-            state.dataset.state = "outdated";
+            shown = "unreachable";
+        } else if (state === "polling" && closeCode === CLOSE.OLD_DIALECT) {
+            shown = "outdated";
         }
-        showWhen(state, state.dataset.state);
+        showWhen(this.#parts.state, shown);
     }
 
     // What people do
@@ -242,7 +241,7 @@ class Inbox {
                 return;
             }
             messages.forEach((message) => this.#put(message, "append"));
-            showWhen(end, older.ended && this.#items.size === 0 ? "empty" : "");
+            showWhen(end, older.ended ? (this.#items.size ? "ended" : "empty") : "");
             if (!older.ended) {
                 this.#observer.observe(end); // tells at once whether there is still room
             }

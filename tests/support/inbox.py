@@ -1,0 +1,124 @@
+"""The bundled inbox as people see it: `Inbox` is a page with the bell, and says what is on it.
+
+Whatever waits here waits for something to appear or to go, with Playwright's own means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.conftest import site_maker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import BrowserContext, Locator, Page
+
+    from tests.support.browser import Chromium
+    from tests.support.site import Site, User
+
+SECOND, MINUTE = 1_000, 60_000  # ms
+NO_SOCKET = "delete globalThis.WebSocket"
+"""Script for `Inbox.of`: a browser that can only poll."""
+
+
+@contextlib.contextmanager
+def served(folders: pytest.TempPathFactory, *, worker: bool = False, **options: Any) -> Iterator[Site]:
+    """A site on one Daphne; for fixtures of modules."""
+    with site_maker(folders)(**options) as site:
+        site.daphne()
+        if worker:
+            site.worker()
+        yield site
+
+
+class Inbox:
+    """One page with the bell."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.bell = page.locator(".catmaid-notify__bell")
+        self.panel = page.get_by_role("region", name="Notifications")
+        self.messages = page.locator(".catmaid-notify__panel .catmaid-notify__message")
+        self.toasts = page.locator(".catmaid-notify__toasts li")
+        self.tasks = page.locator(".catmaid-notify__task")
+        self.live = page.locator("[data-part=live]")
+
+    @classmethod
+    def of(
+        cls, context: BrowserContext, *, script: str = "", state: str = "live", clock: bool = False, **query: str
+    ) -> Inbox:
+        """Open the page in a tab of its own and wait for that state; ``clock``: its time is the test's business."""
+        page = context.new_page()
+        if clock:
+            page.clock.install()
+        if script:
+            page.add_init_script(script)
+        page.goto(f"/inbox/?{urlencode(query)}")
+        inbox = cls(page)
+        inbox.wait_for_state(state)
+        return inbox
+
+    def wait_for_state(self, state: str) -> None:
+        """Wait until the client is in that state; "live" is also who shares another tab's socket."""
+        wanted = ["live", "follower"] if state == "live" else [state]
+        self.page.wait_for_function(
+            "wanted => wanted.includes(window.catmaidNotify?.state)", arg=wanted, timeout=30_000
+        )
+
+    def open(self) -> Inbox:
+        self.bell.click()
+        expect(self.panel).to_be_visible()
+        return self
+
+    def message(self, title: str) -> Locator:
+        return self.messages.filter(has=self.page.get_by_text(title, exact=True))
+
+    def toast(self, title: str) -> Locator:
+        return self.toasts.filter(has_text=title)
+
+    def titles(self) -> list[str]:
+        return self.messages.locator("[data-part=title]").all_inner_texts()
+
+    def scroll_to_end(self) -> None:
+        """Bring the last message into view, and wait until no more come."""
+        settled = """() => {
+            const scroll = document.querySelector("[data-part=scroll]");
+            scroll.scrollTop = scroll.scrollHeight;
+            return document.querySelector("[data-part=end]").dataset.state === "ended";
+        }"""
+        self.page.wait_for_function(settled, timeout=30_000)
+
+
+def notify(site: Site, user: User, *titles: str, **fields: Any) -> list[int]:
+    """Send messages to the user, and return their ids."""
+    code = "result = [api.notify_user(user, title, **fields).pk for title in titles]"
+    found: list[int] = site.run(code, user=user, titles=titles, fields=fields)
+    return found
+
+
+def store(site: Site, user: User, count: int, title: str = "Stored", *, read: bool = False) -> None:
+    """Put messages into the inbox as if they had been there for long, oldest first: "Stored 1", "Stored 2", …"""
+    code = """
+made = [Message(user_id=user, title=f"{title} {number}", read=read) for number in range(1, count + 1)]
+Message.objects.bulk_create(made)
+"""
+    site.run(code, user=user, count=count, title=title, read=read)
+
+
+def unread(site: Site, user: User) -> list[str]:
+    """Return the titles of the user's unread messages, as the database has them."""
+    code = "result = list(Message.objects.for_user(user).unread().order_by('id').values_list('title', flat=True))"
+    found: list[str] = site.run(code, user=user)
+    return found
+
+
+def refusals(browser: Chromium) -> list[str]:
+    """Return what a page's policy has refused."""
+    return [line for line in browser.console if re.search("Content Security Policy|Trusted", line)]
