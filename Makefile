@@ -85,6 +85,10 @@ test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fe
 deployments: system venv ## Every set-up with its real servers: nginx, supervisor, systemd's commands, Apache, uWSGI, compose.yaml
 	$(PYTEST) tests/deploy
 
+.PHONY: faults
+faults: system venv ## Make everything fail, one part after another; FAULTS="--only F08,F12 --seed 7", or "--help"
+	@$(VENV)/bin/python -m tests.faults $(FAULTS)
+
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) -m classic

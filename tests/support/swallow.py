@@ -8,14 +8,18 @@ from collections.abc import AsyncIterator
 
 
 class Swallower:
-    """Forwards a port; while ``swallows`` is set, what comes is read and thrown away, in both directions."""
+    """Forwards a port; while ``swallows`` is set, what comes is read and thrown away, in both directions.
+
+    ``swallows_answers`` is one direction alone: what the server says. Where nothing listens the connection is cut.
+    """
 
     def __init__(self, to_port: int) -> None:
-        self._to_port = to_port
+        self.to_port = to_port
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
         self.swallows = False
+        self.swallows_answers = False
         self.connections = 0
         """Connections that were opened so far."""
 
@@ -27,25 +31,34 @@ class Swallower:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection."""
         self.connections += 1
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        try:
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
+        except OSError:
+            writer.transport.abort()
+            return
         self._writers |= {writer, to_writer}
         state = {"dead": False}
-        for source, target in ((reader, to_writer), (to_reader, writer)):
-            task = asyncio.get_running_loop().create_task(self._pump(source, target, state))
+        for source, target, is_answer in ((reader, to_writer, False), (to_reader, writer, True)):
+            task = asyncio.get_running_loop().create_task(self._pump(source, target, state, is_answer=is_answer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, state: dict[str, bool]) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, state: dict[str, bool], *, is_answer: bool
+    ) -> None:
+        def is_dead() -> bool:
+            return self.swallows or state["dead"] or (is_answer and self.swallows_answers)
+
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
-                if not self.swallows and not state["dead"]:
+                if not is_dead():
                     target.write(data)
                     await target.drain()
-        if not self.swallows and not state["dead"]:
+        if not is_dead():
             target.close()
 
-    def close(self) -> None:
-        """Cut everything."""
+    def cut(self) -> None:
+        """Cut all connections; new ones work."""
         for task in self._tasks:
             task.cancel()
         for writer in self._writers:
@@ -62,4 +75,4 @@ async def swallower(to_port: int) -> AsyncIterator[Swallower]:
         yield made
     finally:
         server.close()
-        made.close()
+        made.cut()

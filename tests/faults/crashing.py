@@ -1,0 +1,31 @@
+"""``python -m tests.faults.crashing <journal folder> <number> <user>`` commits a message, and dies before the push."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import django
+
+
+def main(arguments: list[str]) -> None:
+    django.setup()
+
+    from catmaid_notify import api, publish
+    from tests.faults.journal import Journal
+
+    journal, number, user = Journal(Path(arguments[0]), "crash"), arguments[1], int(arguments[2])
+
+    def crash(*_arguments: Any) -> NoReturn:
+        journal.write("acked", number, user)  # the commit was before
+        os._exit(9)
+
+    publish.push = crash  # type: ignore[assignment]
+    journal.write("attempt", number, user)
+    api.notify_user(user, number)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,176 @@
+"""Faults between browser and server: silence, offline, a proxy that is away or lets no socket through."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.faults.checker import Verdict
+from tests.faults.client import Client
+from tests.faults.faults import Criterion, Measure, fault, pushed_again
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.faults.world import World
+
+
+@fault("F03", "Daphne stalled")
+async def stalled(world: World) -> Sequence[Criterion]:
+    stopped = time.monotonic()
+    world.daphne.signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(world.span(90, 10))
+    finally:
+        world.daphne.signal(signal.SIGCONT)
+    world.phase("after")
+    asked = [min((at for at in client.syncs if at > stopped), default=float("inf")) for client in world.clients]
+    live = await world.all_live(400)
+    return [
+        Measure(what="all ask the inbox after", value=max(asked) - stopped, most=41),
+        Measure(what="all live after", value=live),
+    ]
+
+
+@fault("F04", "path swallowed, both ways and one way")
+async def swallowed(world: World) -> Sequence[Criterion]:
+    """Half of the clients, and the tabs, lose both directions; the other half what the server says."""
+    sockets = len(world.clients) + world.size.browsers * world.size.tabs
+    found_before = _silent(world)
+    began = time.monotonic()
+    world.link.swallows = world.other_link.swallows_answers = True
+    try:
+        server = await world.until(lambda: _silent(world) - found_before >= sockets, 60)
+        await asyncio.sleep(max(0.0, began + world.span(120, 15) - time.monotonic()))
+    finally:
+        world.link.swallows = world.other_link.swallows_answers = False
+    world.phase("after")
+    left = [_left_live(world, client, began) for client in world.clients]
+    live = await world.all_live(400)
+    return [
+        Measure(what="found by clients after", value=max(left) - began, most=40),
+        Measure(what="by the server after", value=server, most=40),
+        Measure(what="all live after", value=live),
+    ]
+
+
+def _silent(world: World) -> int:
+    """Return how many sockets Daphne has closed because they were silent."""
+    return world.daphne.output.count("code=4408")
+
+
+def _left_live(world: World, client: Client, since: float) -> float:
+    changes = (one.at for one in world.entries if one.kind == "state" and one.viewer == client.name and one.at > since)
+    return min(changes, default=float("inf"))
+
+
+@fault("F05", "browser offline")
+async def offline(world: World) -> Sequence[Criterion]:
+    contexts = world.tabs.contexts if world.tabs else []
+    await _set_offline(contexts, offline=True)
+    await asyncio.sleep(world.span(50, 5))
+    await _set_offline(contexts, offline=False)
+    world.phase("after")
+    return []
+
+
+async def _set_offline(contexts: Iterable[object], *, offline: bool) -> None:
+    for context in contexts:
+        await context.set_offline(offline)  # type: ignore[attr-defined]
+
+
+@fault("F06", "nginx reloaded, then stopped; its servers away (502) and hanging (504)", after=20)
+async def nginx_away(world: World) -> Sequence[Criterion]:
+    nginx = world.nginx.process
+    assert nginx is not None
+    nginx.signal(signal.SIGHUP)
+    await asyncio.sleep(world.span(5, 1))
+    await asyncio.to_thread(nginx.stop)
+    await asyncio.sleep(world.span(30, 3))
+    await asyncio.to_thread(world.nginx.start)
+    await asyncio.to_thread(world.gunicorn.stop)
+    await asyncio.sleep(world.span(10, 1))
+    world.gunicorn = await asyncio.to_thread(world.site.gunicorn)
+    for pid in world.pids(world.gunicorn):
+        _signal(pid, signal.SIGSTOP)
+    await asyncio.sleep(world.span(10, 1))
+    for pid in world.pids(world.gunicorn):
+        _signal(pid, signal.SIGCONT)
+    healed = world.phase("after")
+    live = await world.all_live(400)
+    return [Measure(what="all live after", value=live), pushed_again(healed, 375)]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    os.kill(pid, number)
+
+
+@fault("F07", "no upgrade possible, then repaired")
+async def no_upgrade(world: World) -> Sequence[Criterion]:
+    nginx = world.nginx.process
+    assert nginx is not None
+    world.nginx.configure(upgrade=False)
+    nginx.signal(signal.SIGHUP)
+    await asyncio.sleep(world.span(300, 12))
+    world.nginx.configure()
+    nginx.signal(signal.SIGHUP)
+    world.phase("after")
+    world.order("")  # what is to be seen now is sockets, not messages
+    live = await world.all_live(world.span(400, 60))
+
+    def gap(verdict: Verdict) -> Measure:
+        return Measure(what="longest gap", value=max(verdict.seconds, default=0), most=66)
+
+    return [gap, Measure(what="back to push after", value=live, most=375)]
+
+
+@fault("F14", "Daphne and broker swallowed longer than two heartbeats", after=20)
+async def broker_swallowed(world: World) -> Sequence[Criterion]:
+    run = world.run
+    async with world.broker_behind_link() as link:
+        world.order("")
+        await asyncio.to_thread(world.daphne.stop)
+        port = f'CHANNEL_LAYERS["default"]["CONFIG"]["host"] = "{world.amqp_url(link.port)}"'
+        await world.start_daphne(settings=port)
+        await world.all_live()
+        world.order(run)
+        link.swallows = True
+        began, answers = time.monotonic(), []
+        while time.monotonic() - began < world.span(60, 8):
+            answers.append(await _handshake(world))
+        link.swallows = False
+        link.cut()
+        healed = world.phase("after")
+        live = await world.all_live(400)
+        await asyncio.sleep(world.span(20, 4))
+        world.order("")
+        await asyncio.to_thread(world.daphne.stop)
+    await world.start_daphne()
+    await world.all_live()
+    return [
+        Measure(what="longest handshake", value=max(answers), most=10),
+        Measure(what="all live after", value=live),
+        pushed_again(healed, 30),
+    ]
+
+
+async def _handshake(world: World) -> float:
+    """Return how long a newcomer waits for hello or for a close code."""
+    newcomer = Client(
+        "newcomer",
+        port=world.nginx.port,
+        cookie=world.users[-1].cookie,
+        timings=world.timings,
+        shown=lambda _number, _via: None,
+    )
+    began = time.monotonic()
+    newcomer.start()
+    try:
+        # Nobody sends it anything but hello; a close code says why there is none.
+        await world.until(lambda: newcomer.frames or newcomer.code is not None, 30)
+    finally:
+        await newcomer.stop()
+    return time.monotonic() - began

@@ -1,0 +1,77 @@
+"""Runs one fault after another on a world, each under load, and judges it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.faults import report
+from tests.faults.checker import Verdict
+from tests.faults.faults import FAULTS, Criterion, Fault, Measure
+from tests.faults.world import World
+
+
+@dataclass(kw_only=True, slots=True)
+class Outcome:
+    """What came of one fault."""
+
+    fault: Fault
+    verdict: Verdict
+    measures: list[Measure]
+    phases: list[tuple[float, str]]
+    resources: dict[str, tuple[float, int]] = field(default_factory=dict)
+    bindings: int = 0
+    error: str = ""
+    """What went wrong with the run itself."""
+
+    @property
+    def is_good(self) -> bool:
+        return not self.error and self.verdict.is_good and all(measure.is_good for measure in self.measures)
+
+
+async def run(world: World, chosen: Fault) -> Outcome:
+    """Let one fault happen under load, and judge it."""
+    before, after = world.span(chosen.before, 1.5), world.span(chosen.after, 2)
+    began = len(world.phases)
+    await world.all_live(400)  # whatever the one before has left
+    world.order(chosen.id)
+    world.phase("before")
+    await asyncio.sleep(before)
+    world.phase("during")
+    criteria: Sequence[Criterion] = []
+    error = ""
+    try:
+        criteria = await chosen.happen(world)
+    except Exception as failure:  # noqa: BLE001 - one fault that can't be made must not hide the others
+        error = f"{type(failure).__name__}: {failure}"
+    if world.phases[-1][1] != "after":
+        world.phase("after")
+    await asyncio.sleep(max(0.0, world.phases[-1][0] + after - time.monotonic()))
+    verdict = await world.settle(chosen.id)
+    return Outcome(
+        fault=chosen,
+        verdict=verdict,
+        measures=[one if isinstance(one, Measure) else one(verdict) for one in criteria],
+        phases=world.phases[began:],
+        resources=world.resources(),
+        bindings=len(await world.bindings()),
+        error=error,
+    )
+
+
+async def run_all(world: World, names: Sequence[str]) -> list[Outcome]:
+    """Let faults happen one after another; at the end all are judged anew, since what comes twice may come late."""
+    outcomes = []
+    for name in names:
+        began = time.monotonic()
+        outcomes.append(await run(world, FAULTS[name]))
+        took = time.monotonic() - began
+        print(f"{took:.0f} s: {' | '.join(report.cells(outcomes[-1]))}", file=sys.stderr)
+        print(report.details(outcomes[-1]), file=sys.stderr, flush=True)
+    await asyncio.sleep(world.span(35, 0))
+    for outcome in outcomes:
+        outcome.verdict = world.verdict(outcome.fault.id)
+    return outcomes

@@ -1,0 +1,56 @@
+"""The waiting times of the browser client, read from the client itself, and shorter ones for short runs."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from tests.support.process import ROOT
+
+SOURCE = ROOT / "catmaid_notify/static/catmaid_notify/backoff.js"
+
+SHORT_SETTINGS = {
+    "CATMAID_NOTIFY_PING_SECONDS": 2,
+    "CATMAID_NOTIFY_PONG_SECONDS": 2,
+    "CATMAID_NOTIFY_RECONCILE_SECONDS": 3,
+    "CATMAID_NOTIFY_RECONCILE_OVERLAP_SECONDS": 20,
+    "CATMAID_NOTIFY_POLL_SECONDS": 4,
+    "CATMAID_NOTIFY_LIVE_SYNC_SECONDS": 30,
+    "CATMAID_NOTIFY_CONNECT_SECONDS": 3,
+    "CATMAID_NOTIFY_PUBLISH_SECONDS": 3,
+}
+"""The server's times in a short run."""
+SHORT_TIMINGS: dict[str, float | list[float]] = {
+    "pollMs": 4000,
+    "syncMs": 30_000,
+    "pingMs": 2000,
+    "firstSyncMs": 1000,
+    "requestTimeoutMs": 3000,
+    "failureCapMs": 8000,
+    "helloTimeoutMs": 4000,
+    "silenceGraceMs": 2000,
+    "probeAnswerMs": 1500,
+    "reconnectBaseMs": 500,
+    "reconnectCapMs": 4000,
+    "settleMs": 1000,
+    "giveUpMs": 4000,
+    "wakeSpreadMs": 200,
+    "probeMs": [1000, 2000, 4000],
+}
+"""The client's times in a short run; all others are the real ones."""
+
+
+@cache
+def defaults() -> dict[str, float | list[float]]:
+    """Return the client's own ``TIMINGS``."""
+    text = SOURCE.read_text()
+    block = text[text.index("TIMINGS") : text.index("});")]
+    found: dict[str, float | list[float]] = {}
+    for name, steps, number in re.findall(r"^\s+(\w+): (?:Object\.freeze\(\[(.*)\]\)|([\d_.]+)),", block, re.MULTILINE):
+        found[name] = [float(step) for step in steps.split(",")] if steps else float(number)
+    return found
+
+
+def timings(*, short: bool) -> dict[str, float | list[float]]:
+    """Return all waiting times, in milliseconds."""
+    return {**defaults(), **(SHORT_TIMINGS if short else {})}
