@@ -40,7 +40,7 @@ class NotPublished(Exception):
 
 
 class Refused(NotPublished):
-    """A queue that should have got the message is full."""
+    """A queue that should have got the message is full, or just going away: the broker does not tell which."""
 
 
 @dataclass(slots=True)
@@ -264,7 +264,7 @@ class Publisher:
     def _answered(self, item: _Item, *, refused: bool) -> None:
         self._in_flight_bytes -= len(item.body)
         if refused:
-            self._drop(item, Refused(f"a queue of {item.routing_key!r} is full"))
+            self._drop(item, Refused(f"a queue of {item.routing_key!r} is full, or just going away"))
         elif item.done is not None:
             item.done(None)
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import aio_pika
 import pytest
+from channels.exceptions import ChannelFull
 
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.layers import RabbitmqChannelLayer, connection, loop_layer, receiver
@@ -42,7 +43,7 @@ async def make_layer(node: Broker, vhost: str) -> AsyncIterator[Callable[..., Ra
 
     def make(*, url: str = "", **config: Any) -> RabbitmqChannelLayer:
         # Each layer publishes for itself, as another process would: publishers are shared by equal options.
-        config = {"connect_timeout": 3, "publish_timeout": 3, "expiry": 60 + len(made), **config}
+        config = {"connect_timeout": 10, "publish_timeout": 3, "expiry": 60 + len(made), **config}
         made.append(RabbitmqChannelLayer(host=url or f"{node.url}{vhost}", **config))
         return made[-1]
 
@@ -325,7 +326,10 @@ async def _connections(node: Broker, vhost: str, count: int) -> bool:
 
 
 async def _reaches(layer: RabbitmqChannelLayer, channel: str) -> bool:
-    await layer.send(channel, {"type": "single"})
+    try:
+        await layer.send(channel, {"type": "single"})
+    except ChannelFull:
+        return False  # the broker says the same of a queue that is just going away
     try:
         async with asyncio.timeout(0.5):
             return bool((await layer.receive(channel))["type"] == "single")
@@ -463,3 +467,15 @@ async def test_close__leaves_nothing_in_the_broker(
 async def _no_queues(node: Broker, vhost: str) -> bool:
     listed = await in_thread(node.ctl, "--no-table-headers", "list_queues", "-p", vhost, "name")
     return not listed.strip()
+
+
+async def test_ipv6_address(
+    node: Broker, vhost: str, make_layer: Callable[..., RabbitmqChannelLayer], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with swallower(node.port, host="::1") as proxy:
+        layer = make_layer(url=f"amqp://guest:guest@[::1]:{proxy.port}/{vhost}")
+        with caplog.at_level(logging.INFO, "catmaid_notify.layers"):
+            assert await flows(layer, "people", await member(layer, "people"))
+        assert f"amqp://guest@[::1]:{proxy.port} vhost={vhost!r}" in caplog.text
+        assert proxy.connections == 2  # one to receive, one to send
+        await layer.close()

@@ -61,5 +61,5 @@ async def test_deprecated__nothing_that_the_layer_uses(tmp_path: Path) -> None:
     logs = list((tmp_path / "log").glob("*.log"))
     assert logs
     said = "\n".join(log.read_text() for log in logs)
-    assert "Server startup complete" in said
+    assert "started TCP listener" in said
     assert "Deprecated features" not in said

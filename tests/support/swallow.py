@@ -66,10 +66,10 @@ class Swallower:
 
 
 @contextlib.asynccontextmanager
-async def swallower(to_port: int) -> AsyncIterator[Swallower]:
-    """Run a proxy in front of ``to_port``."""
+async def swallower(to_port: int, *, host: str = "127.0.0.1") -> AsyncIterator[Swallower]:
+    """Run a proxy in front of ``to_port``, on an address of this machine."""
     made = Swallower(to_port)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, host, 0)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
