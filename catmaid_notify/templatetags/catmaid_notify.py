@@ -25,12 +25,11 @@ ENTRY: Final = "auto.js"
 
 
 @register.inclusion_tag("catmaid_notify/client.html", takes_context=True)
-def catmaid_notify(context: Context, *, ui: bool = True, timings: str = "") -> dict[str, Any]:
+def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
     """Print the client for whoever is signed in, and nothing for others or without a request (as in a ``500.html``).
 
     Args:
         ui: With the bell where the tag stands, and toasts; ``False``: the script only, for a page with its own.
-        timings: JSON object that replaces some of the client's waiting times (milliseconds), for tests.
     """
     request = context.get("request")
     user = getattr(request, "user", None)
@@ -40,7 +39,6 @@ def catmaid_notify(context: Context, *, ui: bool = True, timings: str = "") -> d
     return {
         "user": user_key(user.pk),
         "ui": ui,
-        "timings": timings,
         "script_url": url_of(ENTRY),
         "preload_urls": [
             url_of(name) for name in modules.needed_by(ENTRY, *(["inbox.js"] if ui else [])) if name != ENTRY

@@ -475,7 +475,6 @@ test("neither waking nor showing brings a stopped page back", async () => {
 test("neither waking nor showing signs anybody in", async () => {
     const { notifier, server, clock, window, document } = await makeLiveSite();
     server.socket.drop(4401);
-    window.fire("pagehide");
     window.fire("pageshow", { persisted: true });
     document.fire("resume");
     document.fire("visibilitychange");
@@ -483,6 +482,17 @@ test("neither waking nor showing signs anybody in", async () => {
     await clock.advance(MINUTE_MS);
     assert.equal(notifier.state, "signedout");
     assert.equal(server.sockets.length, 1);
+});
+
+test("a signed-out page that comes back from the back/forward cache tries again: the login page may have been in between", async () => {
+    const { notifier, server, clock, window } = await makeLiveSite();
+    server.socket.drop(4401);
+    window.fire("pagehide");
+    await clock.advance(MINUTE_MS);
+    assert.equal(server.sockets.length, 1);
+    window.fire("pageshow", { persisted: true });
+    await clock.advance(0);
+    assert.equal(notifier.state, "live");
 });
 
 test("online: after up to 1 s a waiting page connects, and asks", async () => {

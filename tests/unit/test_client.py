@@ -68,7 +68,7 @@ def test_tag__what_the_client_needs(script_prefix: str) -> None:
             "data-mount": "catmaid-notify",
         }.items()
     )
-    assert not {"data-csrf-token", "data-timings", "nonce"} & found.keys()
+    assert not {"data-csrf-token", "nonce"} & found.keys()
 
 
 def test_tag__core_only() -> None:
@@ -148,11 +148,6 @@ def test_tag__settings(settings: Settings) -> None:
     assert found["data-csrf-cookie"] == "lab"
 
 
-def test_tag__timings_are_escaped() -> None:
-    html = render("{% catmaid_notify timings=timings %}", timings='{"pollMs": 5}')
-    assert 'data-timings="{&quot;pollMs&quot;: 5}"' in html
-
-
 @pytest.mark.parametrize(
     ("url", "own"),
     [
@@ -197,11 +192,10 @@ def test_protocol__is_the_same_on_both_sides() -> None:
     done = subprocess.run(
         [node(), "--input-type=module", "--eval", script], capture_output=True, text=True, check=True, timeout=30
     )
-    assert json.loads(done.stdout) == {
-        "SUBPROTOCOL": SUBPROTOCOL,
-        "EVENTS": {event.name: event.value for event in Event},
-        "CLOSE": {code.name: code.value for code in Close},
-    }
+    expected = {"SUBPROTOCOL": SUBPROTOCOL, **{one.name: one.value for one in [*Event, *Close]}}
+    assert json.loads(done.stdout) == expected
+    declared = (modules.DIRECTORY / "protocol.d.ts").read_text()
+    assert dict(re.findall(r"const (\w+): (.+);", declared)) == {n: json.dumps(v) for n, v in expected.items()}
 
 
 def test_modules__load_each_other_by_relative_paths_only() -> None:

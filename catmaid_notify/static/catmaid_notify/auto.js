@@ -4,7 +4,7 @@ import { createNotifier } from "./index.js";
 const script = document.querySelector("script[data-catmaid-notify]");
 
 if (script && !window.catmaidNotify) {
-    const { user, unreadUrl, messagesUrl, readUrl, updatesPath, pollMs, csrfCookie, csrfToken, timings, mount } = script.dataset;
+    const { user, unreadUrl, messagesUrl, readUrl, updatesPath, pollMs, csrfCookie, csrfToken, mount } = script.dataset;
     const notifier = createNotifier({
         user,
         unreadUrl,
@@ -13,7 +13,7 @@ if (script && !window.catmaidNotify) {
         updatesUrl: updatesPath,
         csrfCookie,
         csrfToken,
-        timings: { ...(Number(pollMs) > 0 && { pollMs: Number(pollMs) }), ...(timings && JSON.parse(timings)) },
+        intervals: Number(pollMs) > 0 ? { pollMs: Number(pollMs) } : {},
     });
     window.catmaidNotify = notifier;
     document.dispatchEvent(new CustomEvent("catmaid-notify:ready", { detail: { notifier } }));

@@ -1,4 +1,5 @@
-import { EVENTS, SUBPROTOCOL } from "./protocol.js";
+import { HELLO_TIMEOUT_MS, PROBE_ANSWER_MS, SILENCE_GRACE_MS } from "./backoff.js";
+import { HELLO, PING, PONG, SUBPROTOCOL } from "./protocol.js";
 import { Timer } from "./timer.js";
 
 /**
@@ -10,7 +11,7 @@ import { Timer } from "./timer.js";
 export class Connection {
     #adapters;
     #url;
-    #timings;
+    #intervals;
     #on;
     #socket = null;
     #ended = false;
@@ -22,21 +23,20 @@ export class Connection {
     up = false;
 
     /** `on` has `hello(payload)`, `frame(frame)` and `down(code)`; the code is `null` for a missed deadline. */
-    constructor({ adapters, url, timings, on }) {
+    constructor({ adapters, url, intervals, on }) {
         this.#adapters = adapters;
         this.#url = url;
-        this.#timings = timings;
+        this.#intervals = intervals;
         this.#on = on;
         this.#deadline = new Timer(adapters, () => this.#late());
     }
 
     open() {
-        this.#deadline.start(this.#timings.helloTimeoutMs);
+        this.#deadline.start(HELLO_TIMEOUT_MS);
         try {
             this.#socket = new this.#adapters.WebSocket(this.#url, [SUBPROTOCOL]);
-        } catch (error) {
+        } catch {
             // A bad URL or a page that may not connect. Later, so that nobody is called back while still calling.
-            this.#adapters.logger?.debug("catmaid_notify socket refused", error);
             this.#deadline.start(0);
             return;
         }
@@ -57,9 +57,9 @@ export class Connection {
     probe() {
         if (this.up && !this.#probing) {
             this.#probing = true;
-            this.#deadline.start(this.#timings.probeAnswerMs);
+            this.#deadline.start(PROBE_ANSWER_MS);
             this.#nonce += 1;
-            this.send({ event: EVENTS.PING, payload: { nonce: `c${this.#nonce}` } });
+            this.send({ event: PING, payload: { nonce: `c${this.#nonce}` } });
         }
     }
 
@@ -78,19 +78,19 @@ export class Connection {
         if (this.#ended || typeof frame?.event !== "string") {
             return;
         }
-        const isHello = frame.event === EVENTS.HELLO && !this.up;
+        const isHello = frame.event === HELLO && !this.up;
         if (isHello) {
             this.up = true;
         }
         if (this.up) {
             this.#heard();
         }
-        if (frame.event === EVENTS.PING) {
-            this.send({ event: EVENTS.PONG, payload: { nonce: frame.payload?.nonce } });
+        if (frame.event === PING) {
+            this.send({ event: PONG, payload: { nonce: frame.payload?.nonce } });
         } else if (isHello) {
             this.#on.hello(frame.payload ?? {});
             this.#heard(); // with the intervals that hello has brought
-        } else if (this.up && frame.event !== EVENTS.PONG && frame.event !== EVENTS.HELLO) {
+        } else if (this.up && frame.event !== PONG && frame.event !== HELLO) {
             this.#on.frame(frame);
         }
     }
@@ -98,7 +98,7 @@ export class Connection {
     #heard() {
         if (!this.#ended) {
             this.#probing = false;
-            this.#deadline.start(this.#timings.pingMs + this.#timings.silenceGraceMs);
+            this.#deadline.start(this.#intervals.pingMs + SILENCE_GRACE_MS);
         }
     }
 

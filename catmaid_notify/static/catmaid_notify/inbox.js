@@ -5,7 +5,7 @@ import { part, showWhen } from "./dom.js";
 import { drawMessage, drawTimes } from "./message.js";
 import { News } from "./news.js";
 import { Older } from "./older.js";
-import { CLOSE } from "./protocol.js";
+import { OLD_DIALECT } from "./protocol.js";
 import { TaskList } from "./tasklist.js";
 import { Toasts } from "./toasts.js";
 
@@ -36,6 +36,7 @@ class Inbox {
     #tasks;
     #toasts = null;
     #news;
+    #fresh = new Map(); // id → message that nobody has looked at, in this tab
     #older = null; // while the panel is open
     #items = new Map(); // id → list item
     #isReachable = true;
@@ -87,6 +88,7 @@ class Inbox {
         on("user", (detail) => this.#userChanged(detail));
         on("sync", ({ ok }) => this.#synced(ok));
         panel.addEventListener("beforetoggle", ({ newState }) => this.#toggle(newState === "open"), { signal });
+        this.#root.ownerDocument.addEventListener("visibilitychange", () => this.#tellFresh(), { signal });
         panel.addEventListener("click", ({ target }) => this.#clicked(target.closest("button")), { signal });
     }
 
@@ -96,9 +98,24 @@ class Inbox {
         if (!this.#news.isNew(message, backlog)) {
             return;
         }
-        this.#announcer.add(message.title);
         this.#desktop.add(message);
-        if (!this.#older) {
+        this.#fresh.set(message.id, message);
+        this.#tellFresh();
+    }
+
+    /** Tell of what is new in the tab that somebody looks at, and in no other. */
+    #tellFresh() {
+        if (!this.#root.ownerDocument.hidden) {
+            for (const [id, message] of this.#fresh) {
+                this.#notifier.claim(`toast ${id}`).then((isOurs) => isOurs && this.#tell(message));
+            }
+            this.#fresh.clear();
+        }
+    }
+
+    #tell(message) {
+        this.#announcer.add(message.title);
+        if (!this.#older && this.#notifier.unread.messages.some(({ id }) => id === message.id)) {
             this.#toasts?.add(message.id, this.#draw(message));
         }
     }
@@ -108,6 +125,7 @@ class Inbox {
             this.#grey(id);
         }
         for (const id of ids) {
+            this.#fresh.delete(id);
             this.#toasts?.remove(id);
             this.#desktop.remove(id);
         }
@@ -163,7 +181,7 @@ class Inbox {
         let shown = state;
         if (!this.#isReachable && transport === "polling") {
             shown = "unreachable";
-        } else if (state === "polling" && closeCode === CLOSE.OLD_DIALECT) {
+        } else if (state === "polling" && closeCode === OLD_DIALECT) {
             shown = "outdated";
         }
         showWhen(this.#parts.state, shown);

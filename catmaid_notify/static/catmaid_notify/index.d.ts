@@ -1,6 +1,7 @@
 /** Browser client of catmaid_notify. Times are in milliseconds where a name ends in `Ms`. */
 
-export type State = "stopped" | "connecting" | "live" | "waiting" | "polling" | "suspended" | "signedout";
+/** `follower` is `live` over the socket of another tab. */
+export type State = "stopped" | "connecting" | "live" | "follower" | "waiting" | "polling" | "suspended" | "signedout";
 export type Level = "info" | "success" | "warning" | "error";
 
 export interface Message {
@@ -78,38 +79,26 @@ export interface NotifierOptions {
     csrfCookie?: string;
     /** The CSRF token where scripts can't read that cookie. */
     csrfToken?: string;
-    /** Replaces some of `TIMINGS`. */
-    timings?: Partial<Timings>;
+    /** How often to poll, say, until the server has said so. */
+    intervals?: Partial<Intervals>;
     /** Replaces some of what the client takes from the browser; for tests. */
     adapters?: Partial<Adapters>;
 }
 
-export interface Timings {
+export interface Intervals {
+    /** How often the inbox is asked where there is no socket; 60,000. */
     pollMs: number;
+    /** How often it is asked all the same; 600,000. */
     syncMs: number;
+    /** How often the server pings; 25,000. */
     pingMs: number;
-    firstSyncMs: number;
-    requestTimeoutMs: number;
-    failureCapMs: number;
-    retryAfterMinMs: number;
-    retryAfterMaxMs: number;
-    helloTimeoutMs: number;
-    silenceGraceMs: number;
-    probeAnswerMs: number;
-    reconnectFloorMs: number;
-    reconnectBaseMs: number;
-    reconnectCapMs: number;
-    settleMs: number;
-    giveUpMs: number;
-    giveUpFailures: number;
-    wakeSpreadMs: number;
-    probeMs: readonly number[];
-    crowdedMs: number;
-    throttledMs: number;
 }
 
 export interface Adapters {
     WebSocket: typeof WebSocket | undefined;
+    BroadcastChannel: typeof BroadcastChannel | undefined;
+    /** Without them every tab has a socket of its own. */
+    locks: LockManager | undefined;
     fetch: (url: string, init?: RequestInit) => Promise<Response>;
     setTimeout: (fn: () => void, delayMs: number) => unknown;
     clearTimeout: (handle: unknown) => void;
@@ -127,12 +116,11 @@ export interface Adapters {
 export class Notifier extends EventTarget {
     constructor(options: NotifierOptions);
     readonly state: State;
-    /** How messages come in at present. */
+    /** How messages come in at present; "websocket" also where another tab has it. */
     readonly transport: "websocket" | "polling" | "none";
     /** The code with which the server closed the latest socket, where that explains the state. */
     readonly closeCode: number | null;
     readonly user: string;
-    readonly pollMs: number;
     /** Where the pages of the whole inbox are. */
     readonly messagesUrl: string;
     readonly unread: Unread;
@@ -144,6 +132,8 @@ export class Notifier extends EventTarget {
     sync(): Promise<boolean>;
     /** Resolves to whether the server took it; where it didn't, the messages are unread again and there is an `error` event. */
     markRead(what: number | readonly number[] | { all: true }): Promise<boolean>;
+    /** Resolves to true in one tab of this browser only, of all that ever ask for `key`: a toast is shown once. */
+    claim(key: string): Promise<boolean>;
     /** Follow a topic, on the socket only; returns a function that ends it. */
     subscribe(topic: string, fn: (event: SiteEvent) => void): () => void;
     /** At most once; returns whether there was a socket to send it on. */
@@ -157,11 +147,6 @@ export class Notifier extends EventTarget {
 }
 
 export function createNotifier(options: NotifierOptions): Notifier;
-
-export const TIMINGS: Readonly<Timings>;
-export const SUBPROTOCOL: string;
-export const EVENTS: Readonly<Record<string, string>>;
-export const CLOSE: Readonly<Record<string, number>>;
 
 declare global {
     interface Window {

@@ -1,4 +1,2 @@
 /** The public parts of the client. Importing it does nothing; `auto.js` is what the template tag loads. */
 export { createNotifier, Notifier } from "./notifier.js";
-export { TIMINGS } from "./backoff.js";
-export { CLOSE, EVENTS, SUBPROTOCOL } from "./protocol.js";

@@ -1,14 +1,21 @@
 import { browserAdapters } from "./adapters.js";
-import { TIMINGS } from "./backoff.js";
-import { csrfToken } from "./csrf.js";
+import { INTERVALS } from "./backoff.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Mailbox } from "./mailbox.js";
 import { Page } from "./page.js";
-import { CLOSE, EVENTS } from "./protocol.js";
+import {
+    MESSAGE_READ,
+    NEW_MESSAGE,
+    OLD_DIALECT,
+    REFUSED,
+    SUBSCRIBED,
+    TASK_PROGRESS,
+    UNSUBSCRIBED,
+} from "./protocol.js";
+import { request } from "./request.js";
 import { toIds, toMessage, toTask } from "./shapes.js";
 import { InboxSync } from "./sync.js";
 import { Tasks } from "./tasks.js";
-import { Timer } from "./timer.js";
 import { Topics } from "./topics.js";
 
 /**
@@ -23,7 +30,7 @@ import { Topics } from "./topics.js";
  * @param {string} [options.user=""]  who the page was rendered for; empty: whoever the server says
  * @param {string} [options.csrfCookie="csrftoken"]  name of Django's CSRF cookie
  * @param {string} [options.csrfToken=""]  where scripts can't read that cookie
- * @param {object} [options.timings]  replaces some of `TIMINGS` (backoff.js), in milliseconds
+ * @param {object} [options.intervals]  replaces some of `INTERVALS` (backoff.js), until the server says
  * @param {object} [options.adapters]  replaces some of `browserAdapters()` (adapters.js)
  */
 export function createNotifier(options) {
@@ -34,15 +41,14 @@ export function createNotifier(options) {
 export class Notifier extends EventTarget {
     #adapters;
     #options;
-    #timings;
+    #intervals;
     #user;
-    #mailbox = new Mailbox();
-    #tasks = new Tasks();
+    #mailbox;
+    #tasks;
     #topics;
     #sync;
     #lifecycle;
     #page;
-    #marks = { mailbox: 0, tasks: 0 }; // when the sync that is under way began
     #isFirstSync = true;
     #isStale = false; // a sync is wanted once the server has confirmed what was read
     #posts = new Set(); // AbortControllers of reads that are under way
@@ -50,59 +56,56 @@ export class Notifier extends EventTarget {
 
     constructor(options) {
         super();
-        this.#adapters = { ...browserAdapters(), ...options.adapters };
-        this.#timings = { ...TIMINGS, ...options.timings };
-        this.#options = { csrfCookie: "csrftoken", csrfToken: "", messagesUrl: "", ...options };
+        const adapters = { ...browserAdapters(), ...options.adapters };
+        const intervals = { ...INTERVALS, ...options.intervals };
+        this.#adapters = adapters;
+        this.#intervals = intervals;
+        this.#options = options;
         this.#user = options.user ?? "";
-        this.#sync = new InboxSync({
-            adapters: this.#adapters,
+        const sync = new InboxSync({
+            adapters,
+            intervals,
             url: options.unreadUrl,
-            timings: this.#timings,
             on: {
-                start: () => this.#mark(),
-                result: (number, unreadSet) => this.#synced(number, unreadSet),
-                signedOut: () => this.#lifecycle.signOut(),
+                result: (unreadSet) => this.#synced(unreadSet),
                 failure: (error) => this.#fail("sync", error),
             },
         });
-        this.#lifecycle = new Lifecycle({
-            adapters: this.#adapters,
-            url: socketUrl(options.updatesUrl, this.#adapters.document),
-            timings: this.#timings,
-            sync: this.#sync,
+        const lifecycle = new Lifecycle({
+            adapters,
+            intervals,
+            sync,
+            url: socketUrl(options.updatesUrl, adapters.document),
             on: {
                 state: (change) => this.#stateChanged(change),
+                user: () => this.#user,
                 hello: (payload) => this.#hello(payload),
                 frame: (frame) => this.#receive(frame),
                 otherUser: () => this.#switchUser(""),
             },
         });
+        this.#sync = sync;
+        this.#lifecycle = lifecycle;
+        this.#mailbox = new Mailbox(() => sync.started);
+        this.#tasks = new Tasks(() => sync.started);
         this.#topics = new Topics({
-            send: (frame) => this.#lifecycle.send(frame),
+            id: lifecycle.tabs.id,
+            send: (frame) => lifecycle.send(frame),
             call: (fn, value) => this.#call(fn, value),
         });
-        const lifecycle = this.#lifecycle;
-        this.#page = new Page({
-            adapters: this.#adapters,
-            on: {
-                suspend: () => lifecycle.suspend(),
-                resume: () => lifecycle.resume(),
-                wake: () => lifecycle.wake(),
-                shown: () => lifecycle.shown(),
-            },
-        });
+        this.#page = new Page({ adapters, on: lifecycle });
     }
 
     get state() {
         return this.#lifecycle.state;
     }
 
-    /** How messages come in at present: "websocket", "polling" or "none". */
+    /** How messages come in at present: "websocket" (also where another tab has it), "polling" or "none". */
     get transport() {
         if (this.#lifecycle.asleep) {
             return "none";
         }
-        return this.state === "live" ? "websocket" : "polling";
+        return this.#lifecycle.isGood ? "websocket" : "polling";
     }
 
     /** The code with which the server closed the latest socket, where that explains the state; else `null`. */
@@ -113,11 +116,6 @@ export class Notifier extends EventTarget {
     /** Primary key of the user as text; empty while unknown. */
     get user() {
         return this.#user;
-    }
-
-    /** How often the inbox is asked while there is no socket, in milliseconds. */
-    get pollMs() {
-        return this.#timings.pollMs;
     }
 
     /** Where the pages of the whole inbox are. */
@@ -159,41 +157,42 @@ export class Notifier extends EventTarget {
      * unread again and there is an `error` event.
      */
     async markRead(what) {
-        const ids = what?.all === true ? "all" : toIds(Array.isArray(what) ? what : [what]);
-        if (ids.length === 0) {
+        const all = what?.all === true;
+        const ids = toIds(Array.isArray(what) ? what : [what]);
+        if (!all && ids.length === 0) {
             return true;
         }
         const user = this.#user;
-        const expected = this.#mailbox.expectRead(ids);
-        this.#announceRead(ids === "all" ? { all: true, ids: expected.read } : { all: false, ids: expected.read });
+        const { read, settle, undo } = this.#mailbox.expectRead(all ? "all" : ids);
+        const body = all ? { all } : { ids };
+        this.#announceRead({ all, ids: read });
         try {
-            const answer = await this.#post(ids === "all" ? { all: true } : { ids });
-            expected.settle();
-            if (answer?.count !== this.#mailbox.count) {
-                this.#isStale = true;
-            }
-            this.#refreshStale();
+            const { count } = await this.#post(body);
+            settle();
+            this.#isStale ||= count !== this.#mailbox.count;
+            this.#lifecycle.tabs.share({ event: MESSAGE_READ, payload: body });
             return true;
         } catch (error) {
             if (user === this.#user) {
-                expected.undo();
+                undo();
                 this.#emit("unread", this.unread);
             } else {
-                expected.settle();
+                settle();
             }
             this.#isStale = true;
-            this.#refreshStale();
             this.#fail("read", error);
-            if (error.status === 401) {
-                this.#lifecycle.signOut();
-            }
             return false;
+        } finally {
+            this.#refreshStale();
         }
     }
 
-    /**
-     * Follow a topic: `fn({event, payload, topic})`. Returns a function that ends it. Topics come over the socket only.
-     */
+    /** Resolves to whether, of all tabs of this browser that claim `key`, it is this one that gets it: a toast is shown once. */
+    claim(key) {
+        return this.#lifecycle.tabs.claim(key);
+    }
+
+    /** Follow a topic: `fn({event, payload, topic})`. Returns a function that ends it. Topics come over the socket only. */
     subscribe(topic, fn) {
         return this.#topics.subscribe(topic, fn);
     }
@@ -205,63 +204,64 @@ export class Notifier extends EventTarget {
 
     /** Call `fn(detail)` at each event of this type. Returns a function that ends it, as does `signal`. */
     on(type, fn, { signal } = {}) {
-        const listener = (event) => this.#call(fn, event.detail);
+        const listener = ({ detail }) => this.#call(fn, detail);
         this.addEventListener(type, listener, { signal });
         return () => this.removeEventListener(type, listener);
     }
 
     #stateChanged(change) {
-        this.#closeCode = change.state === "live" ? null : (change.code ?? this.#closeCode);
-        if (change.code === CLOSE.OLD_DIALECT) {
+        this.#closeCode = this.#lifecycle.isGood ? null : (change.code ?? this.#closeCode);
+        if (change.code === OLD_DIALECT) {
             this.#fail("socket", new Error("The server no longer speaks this page's dialect. Reload the page."), change.code);
         }
         this.#emit("state", change);
     }
 
     #hello(payload) {
-        for (const [name, value] of [
-            ["pingMs", payload.ping_ms],
-            ["pollMs", payload.poll_ms],
-            ["syncMs", payload.sync_ms],
+        for (const [name, key] of [
+            ["pingMs", "ping_ms"],
+            ["pollMs", "poll_ms"],
+            ["syncMs", "sync_ms"],
         ]) {
-            if (Number.isFinite(value) && value > 0) {
-                this.#timings[name] = value;
+            if (Number.isFinite(payload[key]) && payload[key] > 0) {
+                this.#intervals[name] = payload[key];
             }
         }
-        this.#meet(payload.user);
+        if (this.#meet(payload.user)) {
+            this.#lifecycle.part();
+        }
         this.#topics.resume();
     }
 
-    #receive(frame) {
-        switch (frame.event) {
-            case EVENTS.NEW_MESSAGE:
-                this.#pushed(frame);
+    #receive({ event, payload, topic = null, ref }) {
+        switch (event) {
+            case NEW_MESSAGE:
+                this.#pushed(toMessage(payload?.message));
                 break;
-            case EVENTS.MESSAGE_READ:
-                this.#readElsewhere(frame.payload ?? {});
+            case MESSAGE_READ:
+                this.#readElsewhere(payload ?? {});
                 break;
-            case EVENTS.TASK_PROGRESS:
-                this.#progressed(frame.payload);
+            case TASK_PROGRESS:
+                this.#progressed(toTask(payload));
                 break;
-            case EVENTS.SUBSCRIBED:
-            case EVENTS.UNSUBSCRIBED:
-            case EVENTS.REFUSED: {
-                const refused = this.#topics.answer(frame);
+            case SUBSCRIBED:
+            case UNSUBSCRIBED:
+            case REFUSED: {
+                const refused = this.#topics.answer({ event, ref });
                 if (refused !== null) {
-                    this.#fail("topic", new Error(`Topic ${refused}: ${frame.payload?.reason ?? "refused"}`));
+                    this.#fail("topic", new Error(`Topic ${refused}: ${payload?.reason ?? "refused"}`));
                 }
                 break;
             }
             default: {
-                const detail = { event: frame.event, payload: frame.payload, topic: frame.topic ?? null };
+                const detail = { event, payload, topic };
                 this.#topics.deliver(detail);
                 this.#emit("event", detail);
             }
         }
     }
 
-    #pushed(frame) {
-        const message = toMessage(frame.payload?.message);
+    #pushed(message) {
         if (!message) {
             this.#sync.refresh(); // somebody else's frame (CATMAID's own code sends some): the inbox has the rest
         } else if (this.#mailbox.add(message)) {
@@ -272,16 +272,12 @@ export class Notifier extends EventTarget {
 
     #readElsewhere(payload) {
         const all = payload.all === true;
-        const { read, sure } = all
-            ? { read: this.#mailbox.markAllRead(), sure: false }
-            : this.#mailbox.markRead(toIds(payload.ids), payload.count);
+        const { read, sure } = all ? this.#mailbox.markAllRead() : this.#mailbox.markRead(toIds(payload.ids));
         if (all || read.length > 0) {
             this.#announceRead({ all, ids: read });
         }
-        if (!sure) {
-            this.#isStale = true;
-            this.#refreshStale();
-        }
+        this.#isStale ||= !sure;
+        this.#refreshStale();
     }
 
     #announceRead(detail) {
@@ -289,25 +285,19 @@ export class Notifier extends EventTarget {
         this.#emit("unread", this.unread);
     }
 
-    #progressed(raw) {
-        const task = toTask(raw);
+    #progressed(task) {
         if (task && this.#tasks.update(task)) {
             this.#emit("progress", task);
             this.#emit("tasks", this.tasks);
         }
     }
 
-    #mark() {
-        this.#marks = { mailbox: this.#mailbox.mark(), tasks: this.#tasks.mark() };
-    }
-
-    #synced(number, unreadSet) {
+    #synced(unreadSet) {
         if (this.#meet(unreadSet.user)) {
             // The socket is still the former user's. A new one shows who it is now; this answer may be used already.
-            this.#lifecycle.reconnect();
+            this.#lifecycle.part();
         }
-        const marks = this.#marks;
-        const applied = this.#mailbox.apply(unreadSet, marks.mailbox);
+        const applied = this.#mailbox.apply(unreadSet);
         if (!applied) {
             this.#isStale = true;
             this.#refreshStale();
@@ -315,8 +305,8 @@ export class Notifier extends EventTarget {
         }
         const isFirst = this.#isFirstSync;
         this.#isFirstSync = false;
-        const { news, changed } = this.#tasks.apply(unreadSet.tasks, marks.tasks);
-        this.#lifecycle.synced(number);
+        const { news, changed } = this.#tasks.apply(unreadSet.tasks);
+        this.#lifecycle.synced();
         if (applied.read.length > 0) {
             this.#emit("read", { all: false, ids: applied.read });
         }
@@ -335,16 +325,18 @@ export class Notifier extends EventTarget {
 
     /** Take note of who the server says is signed in; return whether it is somebody else than before. */
     #meet(user) {
-        if (typeof user !== "string" || user === "" || user === this.#user) {
+        const previous = this.#user;
+        if (typeof user !== "string" || user === "" || user === previous) {
             return false;
         }
-        if (this.#user === "") {
-            this.#user = user;
-            this.#emit("user", { user, previous: "" });
-            return false;
+        if (previous !== "") {
+            this.#switchUser(user);
+            return true;
         }
-        this.#switchUser(user);
-        return true;
+        this.#user = user;
+        this.#emit("user", { user, previous });
+        this.#lifecycle.enter();
+        return false;
     }
 
     #switchUser(user) {
@@ -354,7 +346,6 @@ export class Notifier extends EventTarget {
         this.#tasks.clear();
         this.#sync.forget();
         this.#isFirstSync = true;
-        this.#mark();
         this.#emit("user", { user, previous });
         this.#emit("unread", this.unread);
         this.#emit("tasks", this.tasks);
@@ -369,37 +360,40 @@ export class Notifier extends EventTarget {
 
     async #post(body) {
         const controller = new AbortController();
-        const timeout = new Timer(this.#adapters, () => controller.abort());
         this.#posts.add(controller);
-        timeout.start(this.#timings.requestTimeoutMs);
         try {
-            const response = await this.#adapters.fetch(this.#options.readUrl, {
+            const answer = await request({
+                adapters: this.#adapters,
+                url: this.#options.readUrl,
+                controller,
                 method: "POST",
-                headers: {
-                    "Accept": "application/json",
-                    "Content-Type": "application/json",
-                    "X-CSRFToken": csrfToken(this.#options, this.#adapters.document),
-                },
+                headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken() },
                 body: JSON.stringify(body),
-                credentials: "same-origin",
                 keepalive: true, // the click that reads a message may also leave the page
-                signal: controller.signal,
             });
-            if (!response.ok) {
-                const error = new Error(`Marking as read was answered with status ${response.status}.`);
-                error.status = response.status;
-                throw error;
-            }
-            return await response.json();
+            return answer.body ?? {};
         } finally {
-            timeout.stop();
             this.#posts.delete(controller);
         }
     }
 
+    /** The cookie comes first: unlike what the page was rendered with, it follows a login in another tab. */
+    #csrfToken() {
+        const { csrfCookie = "csrftoken", csrfToken = "" } = this.#options;
+        const cookies = (this.#adapters.document?.cookie ?? "").split("; ");
+        const cookie = cookies.find((one) => one.startsWith(`${csrfCookie}=`));
+        return cookie ? decodeURIComponent(cookie.slice(csrfCookie.length + 1)) : csrfToken;
+    }
+
     #fail(kind, error, code = null) {
-        this.#adapters.logger?.debug(`catmaid_notify ${kind}`, error);
-        this.#emit("error", { kind, error, status: error.status ?? null, code });
+        const { status = null } = error;
+        if (status === 401) {
+            this.#lifecycle.signOut();
+            if (kind === "sync") {
+                return; // that is an answer
+            }
+        }
+        this.#emit("error", { kind, error, status, code });
         if (kind === "sync") {
             this.#emit("sync", { ok: false });
         }

@@ -1,6 +1,6 @@
 /**
- * Tells what happens to the page: it is put to sleep (`suspend`), shown again (`resume`), or may have slept or been without
- * a network (`wake`).
+ * Tells what happens to the page: it is put to sleep (`suspend`), shown again (`resume`), may have slept or been without
+ * a network (`wake`), or is looked at again (`shown`).
  */
 export class Page {
     #adapters;
@@ -13,27 +13,21 @@ export class Page {
     }
 
     watch() {
-        if (this.#controller) {
-            return;
-        }
-        this.#controller = new AbortController();
+        this.unwatch();
+        const { signal } = (this.#controller = new AbortController());
         const { window, document } = this.#adapters;
         const on = this.#on;
-        this.#listen(window, "pagehide", () => on.suspend());
-        this.#listen(window, "pageshow", () => on.resume());
-        this.#listen(window, "online", () => on.wake());
+        const listen = (target, type, fn) => target?.addEventListener(type, fn, { signal });
+        listen(window, "pagehide", () => on.suspend());
+        listen(window, "pageshow", () => on.resume());
+        listen(window, "online", () => on.wake());
         // These two fire on the document, not on the window.
-        this.#listen(document, "freeze", () => on.suspend());
-        this.#listen(document, "resume", () => on.resume());
-        this.#listen(document, "visibilitychange", () => document.visibilityState === "visible" && on.shown());
+        listen(document, "freeze", () => on.suspend());
+        listen(document, "resume", () => on.resume());
+        listen(document, "visibilitychange", () => document.visibilityState === "visible" && on.shown());
     }
 
     unwatch() {
         this.#controller?.abort();
-        this.#controller = null;
-    }
-
-    #listen(target, type, fn) {
-        target?.addEventListener(type, fn, { signal: this.#controller.signal });
     }
 }

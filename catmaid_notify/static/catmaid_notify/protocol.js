@@ -2,29 +2,25 @@
 
 export const SUBPROTOCOL = "catmaid-notify.v1";
 
-/** Events with a meaning of their own; all others are the site's. */
-export const EVENTS = Object.freeze({
-    HELLO: "hello",
-    NEW_MESSAGE: "new-message",
-    MESSAGE_READ: "message-read",
-    TASK_PROGRESS: "task-progress",
-    PING: "ping",
-    PONG: "pong",
-    SUBSCRIBE: "subscribe",
-    UNSUBSCRIBE: "unsubscribe",
-    PUBLISH: "publish",
-    SUBSCRIBED: "subscribed",
-    UNSUBSCRIBED: "unsubscribed",
-    REFUSED: "refused",
-});
+// Events with a meaning of their own; all others are the site's.
+export const HELLO = "hello";
+export const NEW_MESSAGE = "new-message";
+export const MESSAGE_READ = "message-read";
+export const TASK_PROGRESS = "task-progress";
+export const PING = "ping";
+export const PONG = "pong";
+export const SUBSCRIBE = "subscribe";
+export const UNSUBSCRIBE = "unsubscribe";
+export const PUBLISH = "publish";
+export const SUBSCRIBED = "subscribed";
+export const UNSUBSCRIBED = "unsubscribed";
+export const REFUSED = "refused";
 
-/** Close codes that the server sends; what each one makes the client do is in `lifecycle.js`. */
-export const CLOSE = Object.freeze({
-    NO_SESSION: 4401,
-    SILENT: 4408,
-    TOO_MANY_SOCKETS: 4409,
-    OTHER_USER: 4410,
-    OLD_DIALECT: 4412,
-    TOO_MANY_FRAMES: 4429,
-    NO_BROKER: 4503,
-});
+// Close codes that the server sends; what each one makes the client do is in `lifecycle.js`.
+export const NO_SESSION = 4401;
+export const SILENT = 4408;
+export const TOO_MANY_SOCKETS = 4409;
+export const OTHER_USER = 4410;
+export const OLD_DIALECT = 4412;
+export const TOO_MANY_FRAMES = 4429;
+export const NO_BROKER = 4503;

@@ -1,50 +1,46 @@
 import { failureDelayMs, pollDelayMs, retryAfterMs } from "./backoff.js";
+import { request } from "./request.js";
 import { toUnreadSet } from "./shapes.js";
 import { Timer } from "./timer.js";
 
 /**
  * Fetches the unread set: on demand, and again and again in the pace that it is given. One timer, one request at a time.
- *
- * Requests are numbered from 1, so that a caller can tell whether an answer belongs to a request that began late enough.
  */
 export class InboxSync {
     #adapters;
     #url;
-    #timings;
+    #intervals;
     #on;
     #timer;
-    #timeout;
-    #controller = null;
-    #again = false;
-    #waiters = [];
-    #running = false;
-    #intervalMs = 0;
-    #sinceMs = -Infinity;
-    #dueAtMs = -Infinity;
-    #startedAtMs = -Infinity;
-    #holdUntilMs = -Infinity;
+    #controller = null; // of the request that is under way
+    #waiters = []; // for the request that is under way, or the next one
+    #later = []; // for the one after that
+    #intervalMs = 0; // 0: paused
+    #sinceMs = -Infinity; // when the interval began
+    #dueAtMs = 0;
+    #holdUntilMs = 0;
     #failures = 0;
     #etag = null;
     #last = null;
 
-    /** Number of the latest request. */
+    /** Number of requests so far. It tells whether something happened before or after a request began. */
     started = 0;
 
-    /** `on` has `start()`, `result(number, unreadSet)`, `signedOut()` and `failure(error)`. */
-    constructor({ adapters, url, timings, on }) {
+    /** `on` has `result(unreadSet)` and `failure(error)`. */
+    constructor({ adapters, url, intervals, on }) {
         this.#adapters = adapters;
         this.#url = url;
-        this.#timings = timings;
+        this.#intervals = intervals;
         this.#on = on;
         this.#timer = new Timer(adapters, () => this.#due());
-        this.#timeout = new Timer(adapters, () => this.#controller?.abort());
     }
 
-    /** Ask every `intervalMs` from now on, counted from the last request's start, or from `sinceMs` where that is later. */
-    pace(intervalMs, sinceMs = -Infinity) {
-        this.#running = true;
+    /** Ask every `intervalMs` from now on, counted from the last request's start, or from now if `afresh`. */
+    pace(intervalMs, afresh) {
         this.#intervalMs = intervalMs;
-        this.#sinceMs = Math.max(this.#sinceMs, sinceMs);
+        if (afresh || this.#sinceMs < 0) {
+            this.#sinceMs = this.#adapters.now();
+        }
         if (!this.#controller) {
             this.#arm();
         }
@@ -52,9 +48,8 @@ export class InboxSync {
 
     /** Ask in `delayMs` at the latest; the request that is under way, if any, counts. */
     soon(delayMs) {
-        const atMs = this.#adapters.now() + delayMs;
-        if (this.#running && !this.#controller && !(this.#timer.armed && this.#dueAtMs <= atMs)) {
-            this.#armAt(atMs);
+        if (this.#intervalMs && !this.#controller) {
+            this.#armAt(Math.min(this.#dueAtMs, this.#adapters.now() + delayMs));
         }
     }
 
@@ -64,43 +59,43 @@ export class InboxSync {
      * Resolves to whether the server gave an answer. Waits as long as the server asked us to (`Retry-After`).
      */
     refresh() {
-        const answered = new Promise((resolve) => this.#waiters.push({ number: this.started + 1, resolve }));
-        if (this.#controller) {
-            this.#again = true;
-        } else {
-            this.#due();
-        }
-        return answered;
+        return new Promise((resolve) => {
+            if (this.#controller) {
+                this.#later.push(resolve);
+            } else {
+                this.#waiters.push(resolve);
+                this.#due();
+            }
+        });
     }
 
     /** Drop what is remembered of earlier answers, and the request that is under way. */
     forget() {
         this.#etag = null;
-        this.#last = null;
-        this.#again = false;
         this.#cancel();
-        if (this.#running) {
+        this.#waiters.push(...this.#later.splice(0));
+        if (this.#intervalMs) {
             this.#arm();
         }
     }
 
     /** Stop asking; nothing stays armed or under way. */
     pause() {
-        this.#running = false;
+        this.#intervalMs = 0;
+        this.#failures = 0;
         this.#timer.stop();
         this.#cancel();
-        this.#again = false;
-        this.#failures = 0;
-        this.#settle(Infinity, false);
+        this.#settle([...this.#waiters.splice(0), ...this.#later.splice(0)], false);
     }
 
     #arm() {
-        const { random, now } = this.#adapters;
-        const delayMs = this.#failures
-            ? failureDelayMs(this.#failures, this.#timings, random)
-            : pollDelayMs(this.#intervalMs, random);
-        const base = Math.max(this.#startedAtMs, this.#sinceMs);
-        this.#armAt((base === -Infinity ? now() : base) + delayMs);
+        const { random } = this.#adapters;
+        this.#armAt(
+            this.#sinceMs +
+                (this.#failures
+                    ? failureDelayMs(this.#failures, this.#intervals.pollMs, random)
+                    : pollDelayMs(this.#intervalMs, random)),
+        );
     }
 
     #armAt(atMs) {
@@ -118,108 +113,81 @@ export class InboxSync {
 
     async #begin() {
         const controller = new AbortController();
-        const number = ++this.started;
         this.#controller = controller;
-        this.#startedAtMs = this.#adapters.now();
         this.#timer.stop();
-        this.#timeout.start(this.#timings.requestTimeoutMs);
-        this.#on.start();
-        let outcome;
+        this.#sinceMs = this.#adapters.now();
+        this.started += 1;
+        let unreadSet = null;
+        let failure = null;
         try {
-            outcome = await this.#ask(controller.signal);
+            unreadSet = await this.#ask(controller);
         } catch (error) {
-            outcome = { error };
+            failure = error;
         }
         if (this.#controller === controller) {
             this.#controller = null;
-            this.#timeout.stop();
-            this.#finish(number, outcome);
+            this.#finish(unreadSet, failure);
         }
     }
 
-    async #ask(signal) {
-        const headers = { Accept: "application/json" };
-        if (this.#etag) {
-            headers["If-None-Match"] = this.#etag;
-        }
-        const response = await this.#adapters.fetch(this.#url, {
-            headers,
-            signal,
+    async #ask(controller) {
+        const { response, body } = await request({
+            adapters: this.#adapters,
+            url: this.#url,
+            controller,
+            headers: this.#etag && { "If-None-Match": this.#etag },
             cache: "no-store", // our own ETag, not the browser's: a 304 must reach us
-            credentials: "same-origin",
         });
-        if (response.status === 401) {
-            return { signedOut: true };
-        }
-        if (response.status === 304 && this.#last) {
-            return { unreadSet: this.#last };
-        }
-        if (!response.ok) {
-            const error = new Error(`The inbox answered with status ${response.status}.`);
-            error.status = response.status;
-            error.retryAfter = response.headers.get("Retry-After");
-            throw error;
-        }
-        const unreadSet = toUnreadSet(await response.json());
+        const unreadSet = body === undefined ? this.#last : toUnreadSet(body);
         if (!unreadSet) {
             throw new Error("The inbox answered with something that is not an unread set.");
         }
-        return { unreadSet, etag: response.headers.get("ETag") };
+        if (this.#controller === controller && body) {
+            this.#etag = response.headers.get("ETag");
+            this.#last = unreadSet;
+        }
+        return unreadSet;
     }
 
-    #finish(number, outcome) {
-        if (outcome.signedOut) {
-            this.#on.signedOut();
-            return;
+    #finish(unreadSet, failure) {
+        const waiters = this.#waiters;
+        this.#waiters = this.#later;
+        this.#later = [];
+        this.#failures = failure ? this.#failures + 1 : 0;
+        if (failure) {
+            this.#hold(failure);
         }
-        if (outcome.error) {
-            this.#failures += 1;
-            this.#hold(outcome.error);
-        } else {
-            this.#failures = 0;
-            if (outcome.etag !== undefined) {
-                this.#etag = outcome.etag;
-                this.#last = outcome.unreadSet;
-            }
-        }
-        const again = this.#again;
-        this.#again = false;
-        if (this.#running) {
+        if (this.#intervalMs) {
             this.#arm();
         }
-        if (outcome.error) {
-            this.#on.failure(outcome.error);
+        if (failure) {
+            this.#on.failure(failure);
         } else {
-            this.#on.result(number, outcome.unreadSet);
+            this.#on.result(unreadSet);
         }
-        this.#settle(number, !outcome.error);
-        if (again && this.#running && !this.#controller) {
+        this.#settle(waiters, !failure);
+        if (this.#waiters.length > 0 && !this.#controller) {
             this.#due();
         }
     }
 
-    #hold(error) {
-        if (error.status === 429 || error.status === 503) {
-            const askedMs = retryAfterMs(error.retryAfter, this.#timings, this.#adapters.wallNow());
-            if (askedMs !== null) {
-                this.#failures = 1; // the server's word replaces our own back-off
-                this.#holdUntilMs = this.#adapters.now() + askedMs;
-            }
+    #hold({ status, retryAfter }) {
+        const askedMs = retryAfterMs(retryAfter, this.#adapters.wallNow());
+        if ((status === 429 || status === 503) && askedMs !== null) {
+            this.#failures = 1; // the server's word replaces our own back-off
+            this.#holdUntilMs = this.#adapters.now() + askedMs;
         }
     }
 
     #cancel() {
         const controller = this.#controller;
         this.#controller = null;
-        this.#timeout.stop();
         controller?.abort();
     }
 
-    #settle(number, answered) {
-        const due = this.#waiters.filter((waiter) => waiter.number <= number);
-        this.#waiters = this.#waiters.filter((waiter) => waiter.number > number);
-        for (const waiter of due) {
-            waiter.resolve(answered);
+    #settle(waiters, answered) {
+        for (const resolve of waiters) {
+            resolve(answered);
         }
     }
 }

@@ -1,16 +1,17 @@
 /** The tasks of one user that are running, fed by pushes and by unread sets. The latest state of each one wins. */
 export class Tasks {
     #running = new Map(); // id → task
-    #latest = new Map(); // id → {updated, state, tick}, finished ones too, so that late frames don't bring them back
-    #tick = 0;
+    #latest = new Map(); // id → {updated, state, at}, finished ones too, so that late frames don't bring them back
+    #requests;
+
+    /** `requests()` is the number of requests for the unread set so far. */
+    constructor(requests) {
+        this.#requests = requests;
+    }
 
     /** The running tasks in the order in which they were first heard of. */
     get list() {
         return [...this.#running.values()];
-    }
-
-    mark() {
-        return ++this.#tick;
     }
 
     /** Take one state in; return whether it is news. */
@@ -19,7 +20,7 @@ export class Tasks {
         if (known && !isNewer(task, known)) {
             return false;
         }
-        this.#latest.set(task.id, { updated: task.updated, state: task.state, tick: ++this.#tick });
+        this.#latest.set(task.id, { updated: task.updated, state: task.state, at: this.#requests() });
         if (task.state === "running") {
             this.#running.set(task.id, task);
         } else {
@@ -28,12 +29,13 @@ export class Tasks {
         return true;
     }
 
-    /** Take the tasks of an unread set in whose request started at `mark`; return `{news, changed}`. */
-    apply(tasks, mark) {
+    /** Take the tasks that the latest request has brought; return `{news, changed}`. */
+    apply(tasks) {
+        const request = this.#requests();
         const listed = new Set(tasks.map((task) => task.id));
         const news = tasks.filter((task) => this.update(task));
         // The end of these was pushed while we were away.
-        const gone = [...this.#running.keys()].filter((id) => !listed.has(id) && this.#latest.get(id).tick <= mark);
+        const gone = [...this.#running.keys()].filter((id) => !listed.has(id) && this.#latest.get(id).at < request);
         for (const id of gone) {
             this.#running.delete(id);
         }

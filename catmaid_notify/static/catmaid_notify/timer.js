@@ -22,9 +22,7 @@ export class Timer {
     }
 
     stop() {
-        if (this.#handle !== null) {
-            this.#adapters.clearTimeout(this.#handle);
-            this.#handle = null;
-        }
+        this.#adapters.clearTimeout(this.#handle);
+        this.#handle = null;
     }
 }

@@ -5,9 +5,7 @@ import { FakeClock } from "./clock.js";
 import { FakeServer } from "./server.js";
 
 /** A page with a notifier on it, its server and its clock; nothing is started. */
-export function makeSite({ random = 0.5, adapters = {}, ...options } = {}) {
-    const clock = new FakeClock();
-    const server = new FakeServer(clock);
+export function makeSite({ random = 0.5, adapters = {}, clock = new FakeClock(), server = new FakeServer(clock), ...options } = {}) {
     const document = new FakeTarget({ baseURI: "https://lab.example/catmaid/page", cookie: "", visibilityState: "visible" });
     const window = new FakeTarget();
     const thrown = [];
@@ -19,6 +17,8 @@ export function makeSite({ random = 0.5, adapters = {}, ...options } = {}) {
         ...options,
         adapters: {
             WebSocket: server.WebSocket,
+            BroadcastChannel: undefined,
+            locks: undefined,
             fetch: server.fetch,
             setTimeout: clock.setTimeout,
             clearTimeout: clock.clearTimeout,

@@ -1,13 +1,14 @@
 /** A page that uses all of the client's API; the compiler checks it against the declarations. Nothing runs it. */
-import { CLOSE, createNotifier, EVENTS, type Message, type Notifier, SUBPROTOCOL, TIMINGS } from "catmaid-notify";
+import { createNotifier, type Message, type Notifier } from "catmaid-notify";
 import { attachInbox } from "catmaid-notify/inbox.js";
+import { HELLO, NO_SESSION, SUBPROTOCOL } from "catmaid-notify/protocol.js";
 
 const notifier: Notifier = createNotifier({
     user: "7",
     unreadUrl: "/notify/unread",
     readUrl: "/notify/read",
     updatesUrl: "/channels/updates/",
-    timings: { pollMs: TIMINGS.pollMs / 2 },
+    intervals: { pollMs: 30_000 },
     adapters: { logger: console },
 });
 
@@ -16,17 +17,18 @@ const keep = ({ title }: Message) => titles.push(title);
 const controller = new AbortController();
 notifier.on("message", ({ message, backlog }) => backlog || keep(message), { signal: controller.signal });
 const off: () => void = notifier.on("state", ({ state, code }) => {
-    if (state === "signedout" || code === CLOSE.NO_SESSION) {
+    if (state === "signedout" || code === NO_SESSION) {
         off();
     }
 });
 notifier.on("progress", ({ done, total }) => total > 0 && done / total);
-notifier.on("event", ({ event, payload, topic }) => [event === EVENTS.HELLO, payload, topic ?? SUBPROTOCOL]);
+notifier.on("event", ({ event, payload, topic }) => [event === HELLO, payload, topic ?? SUBPROTOCOL]);
 notifier.start();
 const end: () => void = notifier.subscribe("sheet:42", ({ payload }) => payload);
 const sent: boolean = notifier.publish("sheet:42", "saved", { cell: "B2" });
 void notifier.markRead(notifier.unread.messages.map(({ id }) => id)).then((ok: boolean) => ok && sent);
 void notifier.markRead({ all: true });
+void notifier.claim("toast 7").then((isOurs: boolean) => isOurs && notifier.state === "follower");
 const detach: () => void = attachInbox(notifier, document.body, { toasts: false });
 detach();
 end();
