@@ -101,6 +101,8 @@ class Site:
     """Path of a site in a sub-directory, ``/sub``."""
     certificate: Path | None = None
     """Of a site with TLS."""
+    host: str = "127.0.0.1"
+    """How browsers call it; other names need a browser that knows where they are."""
     daphne_port: int = field(default_factory=free_port)
     gunicorn_port: int = field(default_factory=free_port)
     _console: subprocess.Popen[str] | None = None
@@ -346,7 +348,7 @@ result = {
     @property
     def url(self) -> str:
         """The site's origin, ``http://127.0.0.1:<port>``."""
-        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port}"
 
     @property
     def _tls(self) -> ssl.SSLContext | None:

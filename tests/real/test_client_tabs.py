@@ -1,0 +1,228 @@
+"""Several tabs in one Chromium, on real servers: one socket, one toast, and nothing lost when tabs come and go."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Error
+
+from tests.conftest import site_maker
+from tests.support import process
+from tests.support.browser import chromium
+from tests.support.environment import require
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import BrowserContext, Page
+
+    from tests.support.browser import Chromium
+    from tests.support.site import Site, User
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+
+WATCH = """
+window.shown = [];
+window.events = [];
+document.addEventListener("catmaid-notify:ready", ({ detail: { notifier } }) => {
+    notifier.on("message", ({ message }) => window.shown.push(message.id));
+    notifier.on("event", ({ event, payload }) => window.events.push([event, payload]));
+});
+"""
+"""Notes, from the first moment on, what the client tells."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_maker(tmp_path_factory)() as site:
+        site.serve()
+        yield site
+
+
+@pytest.fixture
+def person(served: Site, request: pytest.FixtureRequest) -> User:
+    """Somebody with an empty inbox."""
+    return served.user(request.node.name[:140])
+
+
+def open_tab(context: BrowserContext, state: str = "") -> Page:
+    """Open a tab of the site, and wait until it is in that state."""
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.goto("/page/")
+    if state:
+        wait_for(page, state)
+    return page
+
+
+def open_tabs(browser: Chromium, site: Site, user: User, count: int) -> list[Page]:
+    """Open tabs in one browser; the first of them leads."""
+    context = browser.context(site, user)
+    return [open_tab(context, "follower" if number else "live") for number in range(count)]
+
+
+def state_of(page: Page) -> Any:
+    return page.evaluate("() => window.catmaidNotify.state")
+
+
+def wait_for(page: Page, state: str, *, seconds: float = 30) -> None:
+    page.wait_for_function("state => window.catmaidNotify?.state === state", arg=state, timeout=seconds * 1000)
+
+
+def wait_for_shown(page: Page, ids: list[int], *, seconds: float = 10) -> None:
+    page.wait_for_function("count => window.shown.length >= count", arg=len(ids), timeout=seconds * 1000)
+    assert page.evaluate("() => window.shown") == ids
+
+
+def notify(site: Site, user: User, title: str = "Hello") -> int:
+    return int(site.run("result = api.notify_user(user, title).pk", user=user, title=title))
+
+
+def sockets(site: Site) -> int:
+    """Count the open sockets, as the ASGI server knows them."""
+    return int(site.fetch("/channels/health/").json["sockets"])
+
+
+def toasts(pages: list[Page]) -> list[int]:
+    return [page.locator(".catmaid-notify__toasts li").count() for page in pages]
+
+
+def test_tabs__one_socket_and_each_message_once_in_each(served: Site, browser: Chromium, person: User) -> None:
+    pages = open_tabs(browser, served, person, 4)
+    assert sockets(served) == 1
+    ids = [notify(served, person, f"Message {number}") for number in range(3)]
+    served.run("api.msg_user(user, 'saved', 7)", user=person)
+    for page in pages:
+        wait_for_shown(page, ids)
+        page.wait_for_function("() => window.events.length === 1")
+    assert [state_of(page) for page in pages] == ["live", "follower", "follower", "follower"]
+
+
+def test_tabs__read_in_one_is_read_in_all_within_a_second(served: Site, browser: Chromium, person: User) -> None:
+    pages = open_tabs(browser, served, person, 3)
+    ids = [notify(served, person) for _ in range(3)]
+    for page in pages:
+        wait_for_shown(page, ids)
+    pages[1].evaluate("id => { window.catmaidNotify.markRead([id]) }", ids[0])
+    for page in pages:
+        page.wait_for_function("() => window.catmaidNotify.unread.count === 2", timeout=1_000)
+    pages[2].evaluate("() => { window.catmaidNotify.markRead({all: true}) }")
+    for page in pages:
+        page.wait_for_function("() => window.catmaidNotify.unread.count === 0", timeout=1_000)
+
+
+def test_tabs__toast_once_in_a_browser_and_once_in_another(served: Site, browser: Chromium, person: User) -> None:
+    pages = open_tabs(browser, served, person, 3)
+    elsewhere = open_tabs(browser, served, person, 1)
+    ids = [notify(served, person)]
+    for page in [*pages, *elsewhere]:
+        wait_for_shown(page, ids)
+    eventually(lambda: sum(toasts(pages)) == 1 and toasts(elsewhere) == [1])
+    time.sleep(1)  # that none comes later is what this is about
+    assert sum(toasts(pages)) == 1
+
+
+def test_tabs__leader_is_closed(served: Site, browser: Chromium, person: User) -> None:
+    first, second, third = open_tabs(browser, served, person, 3)
+    first.close()
+    wait_for(second, "live")
+    wait_for(third, "follower")
+    ids = [notify(served, person)]
+    for page in (second, third):
+        wait_for_shown(page, ids)
+    eventually(lambda: sockets(served) == 1)
+
+
+def test_tabs__leader_goes_to_another_page_and_back(served: Site, browser: Chromium, person: User) -> None:
+    first, second = open_tabs(browser, served, person, 2)
+    first.goto("/static/catmaid_notify/index.js")
+    wait_for(second, "live")
+    ids = [notify(served, person)]
+    wait_for_shown(second, ids)
+    first.go_back()
+    wait_for(first, "follower")
+    wait_for_shown(first, ids)
+
+
+def test_tabs__leader_crashes(served: Site, browser: Chromium, person: User) -> None:
+    first, second = open_tabs(browser, served, person, 2)
+    ids = [notify(served, person)]
+    wait_for_shown(second, ids)
+    with first.expect_event("crash"), contextlib.suppress(Error):
+        first.goto("chrome://crash", timeout=5_000)
+    wait_for(second, "live")
+    ids.append(notify(served, person))
+    wait_for_shown(second, ids)
+
+
+def test_tabs__leader_hangs_and_recovers(served: Site, browser: Chromium, person: User) -> None:
+    first, second = open_tabs(browser, served, person, 2)
+    first.evaluate("() => { setTimeout(() => { const end = Date.now() + 25_000; while (Date.now() < end); }, 0) }")
+    began = time.monotonic()
+    wait_for(second, "live")
+    assert time.monotonic() - began < 17
+    ids = [notify(served, person)]
+    served.run("api.msg_user(user, 'saved', 7)", user=person)
+    wait_for_shown(second, ids)
+    wait_for_shown(first, ids, seconds=30)
+    wait_for(first, "follower")
+    assert state_of(second) == "live"
+    eventually(lambda: sockets(served) == 1)
+    assert len(first.evaluate("() => window.events")) == len(second.evaluate("() => window.events")) == 1
+
+
+def test_tabs__leader_is_frozen_and_thawed(served: Site, browser: Chromium, person: User) -> None:
+    first, second = open_tabs(browser, served, person, 2)
+    session = first.context.new_cdp_session(first)
+    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    wait_for(second, "live")
+    ids = [notify(served, person)]
+    wait_for_shown(second, ids)
+    session.send("Page.setWebLifecycleState", {"state": "active"})
+    wait_for(first, "follower")
+    wait_for_shown(first, ids)
+
+
+def test_tabs__asgi_server_is_away_and_back(served: Site, browser: Chromium, person: User) -> None:
+    pages = open_tabs(browser, served, person, 3)
+    daphne = next(one for one in process.running if one.name == "daphne")
+    daphne.stop()
+    for page in pages:
+        wait_for(page, "polling", seconds=60)
+    ids = [notify(served, person)]
+    served.daphne()
+    for page in pages:
+        wait_for_shown(page, ids, seconds=80)
+    wait_for(pages[0], "live", seconds=60)
+    for page in pages[1:]:
+        wait_for(page, "follower")
+    ids.append(notify(served, person))
+    for page in pages:
+        wait_for_shown(page, ids)
+
+
+def test_tabs__without_a_secure_context(make_site: Any) -> None:
+    """As at http://lab-server: no locks, so a socket in each tab, but toasts once and reads everywhere all the same."""
+    require("chromium")
+    name = "lab.test"
+    with make_site(settings={"ALLOWED_HOSTS": [name, "127.0.0.1"]}) as site, chromium(f"--host-resolver-rules=MAP {name} 127.0.0.1") as browser:
+        site.serve()
+        user = site.user("ann")
+        site.host = name
+        context = browser.context(site, user)
+        pages = [open_tab(context, "live") for _ in range(3)]
+        assert pages[0].evaluate("() => [isSecureContext, navigator.locks === undefined]") == [False, True]
+        assert sockets(site) == 3
+        ids = [notify(site, user)]
+        for page in pages:
+            wait_for_shown(page, ids)
+        eventually(lambda: sum(toasts(pages)) == 1)
+        time.sleep(1)
+        assert sum(toasts(pages)) == 1
+        pages[0].evaluate("() => { window.catmaidNotify.markRead({all: true}) }")
+        for page in pages:
+            page.wait_for_function("() => window.catmaidNotify.unread.count === 0", timeout=1_000)
