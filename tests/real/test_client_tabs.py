@@ -209,7 +209,10 @@ def test_tabs__without_a_secure_context(make_site: Any) -> None:
     """As at http://lab-server: no locks, so a socket in each tab, but toasts once and reads everywhere all the same."""
     require("chromium")
     name = "lab.test"
-    with make_site(settings={"ALLOWED_HOSTS": [name, "127.0.0.1"]}) as site, chromium(f"--host-resolver-rules=MAP {name} 127.0.0.1") as browser:
+    with (
+        make_site(settings={"ALLOWED_HOSTS": [name, "127.0.0.1"]}) as site,
+        chromium(f"--host-resolver-rules=MAP {name} 127.0.0.1") as browser,
+    ):
         site.serve()
         user = site.user("ann")
         site.host = name
