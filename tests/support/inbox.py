@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from tests.conftest import site_maker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from playwright.sync_api import BrowserContext, Locator, Page
 
@@ -52,15 +52,24 @@ class Inbox:
 
     @classmethod
     def of(
-        cls, context: BrowserContext, *, script: str = "", state: str = "live", clock: bool = False, **query: str
+        cls,
+        context: BrowserContext,
+        query: Mapping[str, str | list[str]] | None = None,
+        *,
+        before: str = "",
+        state: str = "live",
+        clock: bool = False,
     ) -> Inbox:
-        """Open the page in a tab of its own and wait for that state; ``clock``: its time is the test's business."""
+        """Open the page in a tab of its own and wait for that state.
+
+        ``query``: that of `tests.pages.inbox`; ``before``: a script to run first; ``clock``: the test moves the time.
+        """
         page = context.new_page()
         if clock:
             page.clock.install()
-        if script:
-            page.add_init_script(script)
-        page.goto(f"/inbox/?{urlencode(query)}")
+        if before:
+            page.add_init_script(before)
+        page.goto(f"/inbox/?{urlencode(query or {}, doseq=True)}")
         inbox = cls(page)
         inbox.wait_for_state(state)
         return inbox
@@ -81,7 +90,7 @@ class Inbox:
         return self.messages.filter(has=self.page.get_by_text(title, exact=True))
 
     def toast(self, title: str) -> Locator:
-        return self.toasts.filter(has_text=title)
+        return self.toasts.filter(has=self.page.get_by_text(title, exact=True))
 
     def titles(self) -> list[str]:
         return self.messages.locator("[data-part=title]").all_inner_texts()
