@@ -10,9 +10,9 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
-from catmaid_notify import __version__, health, origins
+from catmaid_notify import __version__, health, lines, origins
 from catmaid_notify.auth import SignIn, sign_in_of
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable, InvalidEvent
@@ -22,6 +22,9 @@ from catmaid_notify.sockets import Socket, size_of
 
 security_logger = logging.getLogger("catmaid_notify.security")
 logger = logging.getLogger("catmaid_notify")
+
+CLOSE_SECONDS: Final = 2.0
+"""How long a client may take to read that it is closed; then the connection is cut."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -125,6 +128,8 @@ class UpdatesConsumer:
     async def _close_now(self, code: int) -> None:
         if code != Close.NO_BROKER:
             self._log(Close(code).name.lower(), code)
+        # Before closing, which waits for whoever doesn't read.
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, lines.cut, self._send)
         try:
             await self._send({"type": "websocket.close", "code": int(code)})
         except Exception as error:  # noqa: BLE001 - servers raise different ones when the client was faster

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
+from catmaid_notify import lines
 from catmaid_notify.aio import being_cancelled
 from catmaid_notify.auth import SignIn
 from catmaid_notify.conf import conf
@@ -27,7 +28,9 @@ class Socket:
     """
 
     __slots__ = (
+        "_asked_about",
         "_closing",
+        "_lagged",
         "_nonce",
         "_on_close",
         "_pinged",
@@ -48,8 +51,10 @@ class Socket:
         self._queue: deque[str] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._unacked = 0
+        self._asked_about = 0
         self._queued = 0
         self._closing = False
+        self._lagged = False
         self._nonce = ""
         self._pinged = time.monotonic()
         self.opened = time.monotonic()
@@ -65,9 +70,16 @@ class Socket:
         if self._closing:
             return
         size = size_of(text) if size is None else size
+        if self._unacked + size > conf.UNACKED_BYTES_MAX // 2:
+            self._ask_early()
         self._unacked += size
-        if self._unacked > conf.UNACKED_BYTES_MAX or self._queued > conf.UNACKED_BYTES_MAX:
+        if self._unacked > conf.UNACKED_BYTES_MAX:
             self.close(Close.SILENT)
+        else:
+            self._send_or_queue(text, size)
+
+    def _send_or_queue(self, text: str, size: int) -> None:
+        if self._closing:  # by a ping that was to be sent before
             return
         if self._writer is not None:
             self._queue.append(text)
@@ -84,26 +96,43 @@ class Socket:
     def ping(self) -> None:
         """Ask for a sign of life that only this ping's nonce gives, or close when the last one got none."""
         if not self.is_v1:
-            # Plain clients know no ping; their budget of bytes is one of bytes a ping interval.
-            self._unacked = 0
-            return
-        if self._nonce:
+            # Plain clients know no ping. What the server could not get rid of says as much; the rest counts no more.
+            self._pinged = time.monotonic()
+            self._unacked = self._lag
+            self._lagged = self._unacked > 0
+        elif not self._nonce:
+            self._nonce = secrets.token_hex(8)
+            self._pinged = time.monotonic()
+            self._asked_about = self._unacked
+            self.push(frame(Event.PING, {"nonce": self._nonce}))
+        elif self.is_overdue:
             self.close(Close.SILENT)
-            return
-        self._nonce = secrets.token_hex(8)
-        self._pinged = time.monotonic()
-        self.push(frame(Event.PING, {"nonce": self._nonce}))
 
     def pong(self, nonce: object) -> None:
         """Take the answer to a ping; a wrong nonce counts for nothing."""
         if self._nonce and nonce == self._nonce:
             self._nonce = ""
-            self._unacked = 0
+            self._unacked -= self._asked_about
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the last ping has waited for its answer too long."""
-        return bool(self._nonce) and time.monotonic() - self._pinged >= conf.PONG_SECONDS
+        """Whether the last ping has waited for its answer too long, or a plain client has not read all the while."""
+        if time.monotonic() - self._pinged < conf.PONG_SECONDS:
+            return False
+        return bool(self._nonce) or (self._lagged and self._lag > 0)
+
+    @property
+    def _lag(self) -> int:
+        """Bytes that wait to be sent, as far as is known."""
+        return self._queued + (lines.unsent(self._send) or 0)
+
+    def _ask_early(self) -> None:
+        """Find out before the limit whether the client reads: much was sent since it last said so."""
+        if self.is_v1:
+            if not self._nonce:
+                self.ping()
+        elif lines.unsent(self._send) is not None:
+            self._unacked = self._lag
 
     @property
     def is_closing(self) -> bool:

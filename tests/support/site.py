@@ -185,6 +185,15 @@ class Site:
         self.port = self.port or self.daphne_port
         return server
 
+    def uvicorn(self, *options: str) -> Process:
+        """Start uvicorn in Daphne's place, as `daphne` does."""
+        port = str(self.daphne_port)
+        command = [PYTHON, "-m", "uvicorn", "--host=127.0.0.1", f"--port={port}", *options]
+        server = self.start("uvicorn", *command, f"{self.project}.asgi:application")
+        server.wait_for_port(self.daphne_port)
+        self.port = self.port or self.daphne_port
+        return server
+
     def gunicorn(self) -> Process:
         """Start a WSGI server on ``gunicorn_port``, and return when it listens."""
         options = ["-b", f"127.0.0.1:{self.gunicorn_port}", "--workers=1", "--threads=4", "--graceful-timeout=2"]

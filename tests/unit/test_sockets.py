@@ -244,10 +244,25 @@ async def test_ping__nonces_differ(v1: Made) -> None:
     assert v1.nonce() != first
 
 
+@pytest.fixture
+def impatient(settings: Settings) -> None:
+    """No time for an answer."""
+    settings.CATMAID_NOTIFY_PONG_SECONDS = 0
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_ping__unanswered_one_closes_at_the_next(v1: Made) -> None:
     v1.nonce()
     v1.socket.ping()
     assert v1.codes == [Close.SILENT]
+
+
+async def test_ping__one_that_may_still_be_answered_is_not_repeated(v1: Made) -> None:
+    nonce = v1.nonce()
+    v1.socket.ping()
+    v1.socket.pong(nonce)
+    assert v1.codes == []
+    assert len(v1.server.sent) == 1
 
 
 async def test_pong__keeps_the_socket(v1: Made) -> None:
@@ -256,6 +271,7 @@ async def test_pong__keeps_the_socket(v1: Made) -> None:
     assert v1.codes == []
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("forged", ["", None, 0, True, [], {}, "0" * 16])
 async def test_pong__only_the_nonce_counts(v1: Made, forged: object) -> None:
     v1.nonce()
@@ -264,6 +280,7 @@ async def test_pong__only_the_nonce_counts(v1: Made, forged: object) -> None:
     assert v1.codes == [Close.SILENT]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_pong__old_nonce_counts_for_nothing(v1: Made) -> None:
     first = v1.nonce()
     v1.socket.pong(first)
@@ -309,32 +326,57 @@ async def test_ping__plain_sockets_get_none(plain: Made) -> None:
 
 
 async def test_unacked__too_many_bytes_close(v1: Made, settings: Settings) -> None:
-    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
-    v1.push("a" * 60, "b" * 40)
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    v1.push("a" * 500, "b" * 400)  # and a ping
     assert v1.codes == []
-    v1.push("c")
+    v1.push("c" * 100)
     assert v1.codes == [Close.SILENT]
+
+
+async def test_unacked__nothing_is_sent_when_the_early_ping_fails(v1: Made, settings: Settings) -> None:
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    v1.server.error = OSError("gone")
+    v1.push("a" * 600)
+    assert v1.codes == [Close.SILENT]
+    assert len(v1.server.started) == 1
 
 
 async def test_unacked__bytes_are_not_characters(v1: Made, settings: Settings) -> None:
-    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
-    v1.push("🧠" * 26)  # 104 bytes
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    v1.push("🧠" * 251)  # 1,004 bytes
     assert v1.codes == [Close.SILENT]
 
 
-async def test_unacked__pong_starts_anew(v1: Made, settings: Settings) -> None:
-    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 200
-    for _ in range(10):
+async def test_unacked__client_that_reads_may_get_any_amount(v1: Made, settings: Settings) -> None:
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    answered = 0
+    for _ in range(100):
         v1.push("a" * 100)
-        v1.socket.pong(v1.nonce())
+        pings = [json.loads(text)["payload"]["nonce"] for text in v1.server.sent if "nonce" in text]
+        for nonce in pings[answered:]:  # before its time: much was sent
+            v1.socket.pong(nonce)
+        answered = len(pings)
     assert v1.codes == []
+    assert 10 <= answered <= 30
+
+
+async def test_unacked__pong_acknowledges_what_was_sent_before_its_ping(v1: Made, settings: Settings) -> None:
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 2000
+    v1.push("a" * 900)
+    nonce = v1.nonce()
+    v1.push("b" * 900)
+    v1.socket.pong(nonce)
+    v1.push("c" * 900)
+    assert v1.codes == []
+    v1.push("d" * 200)
+    assert v1.codes == [Close.SILENT]
 
 
 async def test_unacked__ping_alone_does_not_start_anew(v1: Made, settings: Settings) -> None:
-    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 200
-    v1.push("a" * 100)
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    v1.push("a" * 400)
     v1.nonce()
-    v1.push("a" * 100)
+    v1.push("a" * 600)
     assert v1.codes == [Close.SILENT]
 
 
@@ -346,6 +388,71 @@ async def test_unacked__plain_sockets_have_a_budget_an_interval(plain: Made, set
     assert plain.codes == []
     plain.push("a" * 101)
     assert plain.codes == [Close.SILENT]
+
+
+# -- Servers whose transport can be seen
+
+
+class Transport:
+    """An asyncio transport behind a server's ``send``."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+
+class Seen:
+    """A server's protocol, whose method is what a socket sends with."""
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+
+    async def send(self, _event: dict[str, Any]) -> None:
+        return
+
+
+@pytest.fixture
+def seen() -> tuple[Seen, Socket, list[int]]:
+    """A server, a plain socket on it, and the codes with which that is closed."""
+    server, codes = Seen(), list[int]()
+    return server, Socket(server.send, sign_in=SignIn(user_pk=7), is_v1=False, on_close=codes.append), codes
+
+
+async def test_lag__plain_client_that_reads_may_get_any_amount(
+    seen: tuple[Seen, Socket, list[int]], settings: Settings
+) -> None:
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    _server, socket, codes = seen
+    for _ in range(100):
+        socket.push("a" * 100)
+    assert codes == []
+
+
+async def test_lag__plain_client_that_does_not_read_is_closed_by_size(
+    seen: tuple[Seen, Socket, list[int]], settings: Settings
+) -> None:
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
+    server, socket, codes = seen
+    server.transport.waiting = 950
+    socket.push("a" * 1000)
+    assert codes == [Close.SILENT]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("before", "after", "overdue"), [(0, 9, False), (9, 0, False), (9, 5, True)])
+async def test_lag__plain_client_that_does_not_read_is_overdue(
+    seen: tuple[Seen, Socket, list[int]],
+    before: int,
+    after: int,
+    overdue: bool,  # noqa: FBT001
+) -> None:
+    server, socket, _codes = seen
+    server.transport.waiting = before
+    socket.ping()
+    server.transport.waiting = after
+    assert socket.is_overdue is overdue
 
 
 @pytest.mark.parametrize("is_v1", [False, True])
