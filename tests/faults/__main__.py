@@ -7,12 +7,14 @@ import asyncio
 import secrets
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from tests.faults import report
+from tests.faults.faults import Fault
 from tests.faults.matrix import FAULTS
-from tests.faults.runner import Outcome, run_all
-from tests.faults.world import FULL, SMALL, World
+from tests.faults.runner import Outcome, run_lanes
+from tests.faults.world import FULL, SMALL, Plan
 
 
 def arguments() -> argparse.Namespace:
@@ -20,6 +22,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="F08,F12", help="these faults; without it, all")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="of the load's chances")
     parser.add_argument("--short", action="store_true", help="the form that `make test` runs")
+    parser.add_argument("--soak", type=float, default=3, metavar="MINUTES", help="how long F33 takes, 3 by default")
     parser.add_argument("--keep", type=Path, help="a folder for the logs of all processes")
     given = parser.parse_args()
     given.names = sorted(given.only.upper().split(",") if given.only else FAULTS)
@@ -29,8 +32,14 @@ def arguments() -> argparse.Namespace:
 
 
 async def run(folder: Path, given: argparse.Namespace) -> list[Outcome]:
-    async with World.started(folder, size=SMALL if given.short else FULL, seed=given.seed, short=given.short) as world:
-        return await run_all(world, given.names)
+    """Run all lanes side by side; each has an installation of its own."""
+    plan = Plan(seed=given.seed, size=FULL, soak_seconds=60 * given.soak)
+    if given.short:
+        plan = replace(plan, size=SMALL, short=True)
+    lanes: dict[str, list[Fault]] = {}
+    for name in given.names:
+        lanes.setdefault(FAULTS[name].lane, []).append(FAULTS[name])
+    return await run_lanes(folder, plan, lanes)
 
 
 def main() -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
+from bench.figures import percentile
+from tests.faults.checker import Verdict, slow_until
 from tests.faults.faults import Criterion, Measure, fault, pushed_again
 
 if TYPE_CHECKING:
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 ALARM = ("set_vm_memory_high_watermark", "absolute", "1MB")
 NO_ALARM = ("set_vm_memory_high_watermark", "0.6")
+DISK_ALARM = ("set_disk_free_limit", "999TB")
+NO_DISK_ALARM = ("set_disk_free_limit", "1MB")
 
 
 @fault("F08", "broker restarted by rabbitmqctl", after=20)
@@ -41,7 +46,7 @@ def _same(pid: int, world: World) -> Measure:
     return Measure(what="restarts of Daphne", value=restarts, most=0, unit="")
 
 
-@fault("F10", "broker absent at start", after=20)
+@fault("F10", "broker absent at start", after=20, lane="long")
 async def absent(world: World) -> Sequence[Criterion]:
     run = world.run
     world.order("")
@@ -92,3 +97,96 @@ async def worker_killed_in_alarm(world: World) -> Sequence[Criterion]:
 def _by_worker(world: World, run: str) -> int:
     world.verdict(run)
     return sum(entry.kind == "acked" and entry.number.startswith(f"{run}.worker") for entry in world.entries)
+
+
+@fault("F11", "memory and disk alarm")
+async def alarms(world: World) -> Sequence[Criterion]:
+    run, depth = world.run, 0
+    marks = [world.phase("during")]
+    for alarm, end, seconds in ((DISK_ALARM, NO_DISK_ALARM, 90), (ALARM, NO_ALARM, 20)):
+        await world.ctl(*alarm)
+        try:
+            began = time.monotonic()
+            while time.monotonic() - began < world.span(seconds, 5):
+                depth = max(depth, await _waiting(world))
+                await asyncio.sleep(1)
+        finally:
+            await world.ctl(*end)
+    healed = world.phase("after")
+    await asyncio.sleep(world.span(35, 5))
+    before: list[float] = []
+    during: list[float] = []
+    world.verdict(run)
+    for entry in world.entries:
+        if entry.kind == "acked" and entry.run == run and entry.at < healed:
+            (during if entry.at > marks[0] else before).append(entry.seconds)
+    flood = max(_burst([at for at in client.pushes if at > healed]) for client in world.clients)
+    return [
+        Measure(what="notify_user p99 slower by", value=1000 * (_p99(during) - _p99(before)), most=100, unit="ms"),
+        Measure(what="messages waiting in the broker", value=depth, most=10_000, unit=""),
+        Measure(what="pushes to a client in the busiest second afterwards", value=flood, most=100, unit=""),
+    ]
+
+
+async def _waiting(world: World) -> int:
+    listed = await world.ctl("list_queues", "-p", world.vhost, "--no-table-headers", "messages")
+    return sum(int(line) for line in listed.split())
+
+
+def _p99(seconds: list[float]) -> float:
+    return percentile(seconds, 99) if seconds else float("inf")
+
+
+def _burst(times: list[float]) -> int:
+    """Return how many of the times lie within one second at most."""
+    return max((sum(at <= other < at + 1 for other in times) for at in times), default=0)
+
+
+@fault("F13", "connections closed, permissions cleared, queue and exchange deleted under way", after=20)
+async def undermined(world: World) -> Sequence[Criterion]:
+    lines = len(world.daphne.output.splitlines())
+    marks = []
+    connections = len((await world.ctl("list_connections", "-q", "pid")).splitlines())
+    await world.ctl("close_all_connections", "closed by a test")
+    marks.append(await _mark(world))
+    accepted = _accepted(world)
+    await world.ctl("clear_permissions", "-p", world.vhost, "guest")
+    await world.ctl("close_all_connections", "closed by a test")
+    cleared = time.monotonic()
+    await asyncio.sleep(world.span(20, 4))
+    tries = (_accepted(world) - accepted) / (time.monotonic() - cleared) / max(1, connections)
+    await world.ctl("set_permissions", "-p", world.vhost, "guest", ".*", ".*", ".*")
+    marks.append(await _mark(world))
+    for queue in set(await world.bindings()):
+        await world.ctl("delete_queue", "-p", world.vhost, queue)
+    marks.append(await _mark(world))
+    name = f'rabbit_misc:r(<<"{world.vhost}">>, exchange, <<"groups">>)'
+    await world.ctl("eval", f'rabbit_exchange:delete({name}, false, <<"tests">>).')
+    marks.append(await _mark(world))
+    world.phase("after")
+    lost = "\n".join(world.daphne.output.splitlines()[lines:]).count("Broker lost: purpose=receiving")
+
+    def repaired(verdict: Verdict) -> Measure:
+        ends = [*marks[1:], float("inf")]
+        slowest = max(slow_until(verdict, begin, until=end) for begin, end in zip(marks, ends, strict=True))
+        return Measure(what="repaired after", value=slowest, most=30)
+
+    return [
+        repaired,
+        Measure(what="lines in the log for 5 deeds", value=lost, least=4, most=5, unit=""),
+        Measure(what="tries a second of one connection", value=tries, most=2, unit=""),
+    ]
+
+
+async def _mark(world: World) -> float:
+    """Let some time pass, and return when it began."""
+    began = time.monotonic()
+    await asyncio.sleep(world.span(32, 4))
+    return began
+
+
+def _accepted(world: World) -> int:
+    """Return how many connections the broker has accepted so far."""
+    return sum(
+        text.read_text(errors="replace").count("accepting AMQP") for text in world.broker.folder.glob("log/*.log")
+    )

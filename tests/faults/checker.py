@@ -107,12 +107,13 @@ def _showing(shown: Entry, ack: Entry) -> Showing:
     return Showing(viewer=shown.viewer, number=shown.number, acked=ack.at, seconds=seconds, via=shown.note)
 
 
-def slow_until(verdict: Verdict, since: float, *, slow: float = SLOW_SECONDS) -> float:
-    """Return for how many seconds after ``since`` messages were committed that took longer than ``slow`` to show.
+def slow_until(verdict: Verdict, since: float, *, until: float = math.inf) -> float:
+    """Return for how many seconds after ``since`` messages were committed that took longer than `SLOW_SECONDS` to show.
 
-    That is how long pushing took to work again; 0 where it did at once.
+    That is how long pushing took to work again; 0 where it did at once. Messages from ``until`` on don't count.
     """
-    return max((one.acked - since for one in verdict.showings if one.acked >= since and one.seconds > slow), default=0)
+    slow = [one.acked for one in verdict.showings if since <= one.acked < until and one.seconds > SLOW_SECONDS]
+    return max(slow, default=since) - since
 
 
 def histogram(seconds: Sequence[float]) -> list[int]:

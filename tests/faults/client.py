@@ -48,6 +48,8 @@ class Client:
         """With which the last socket was closed."""
         self.frames = 0
         """That came, pings included."""
+        self.pushes: list[float] = []
+        """When a message came by the socket, known ones too."""
         self.last_sync = -1e9
         self.syncs: list[float] = []
         """When the inbox was asked."""
@@ -193,6 +195,7 @@ class Client:
             while True:
                 frame = await self._frame_or_probe(socket)
                 if frame["event"] == "new-message":
+                    self.pushes.append(time.monotonic())
                     self._take(frame["payload"]["message"], "push")
         finally:
             going_live.cancel()

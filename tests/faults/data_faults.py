@@ -155,7 +155,7 @@ async def clocks(world: World) -> Sequence[Criterion]:
     for offset in ("+1h", "-1h", "+0", "-1h", "+1h"):
         clock.write_text(offset)
         await asyncio.sleep(world.span(8, 1.5))
-    order = await asyncio.to_thread(world.site.run, ORDER)
+    order = await world.console(world.site.run, ORDER)
     world.order("")
     await asyncio.to_thread(world.daphne.stop)
     await asyncio.to_thread(world.gunicorn.stop)

@@ -47,18 +47,22 @@ class Fault:
     """Seconds of load before it."""
     after: float = 8
     """Seconds of load after it."""
+    nodes: int = 1
+    """Of the broker; more than one are a cluster."""
+    lane: str = "main"
+    """Faults of one lane happen one after another, to the same installation; lanes run side by side."""
 
 
 FAULTS: dict[str, Fault] = {}
 
 
 def fault(
-    key: str, title: str, *, after: float = 8
+    key: str, title: str, *, after: float = 8, nodes: int = 1, lane: str = "main"
 ) -> Callable[[Callable[[World], Awaitable[Sequence[Criterion]]]], Fault]:
     """Put a coroutine into the list."""
 
     def register(happen: Callable[[World], Awaitable[Sequence[Criterion]]]) -> Fault:
-        FAULTS[key] = Fault(id=key, title=title, happen=happen, after=after)
+        FAULTS[key] = Fault(id=key, title=title, happen=happen, after=after, nodes=nodes, lane=lane)
         return FAULTS[key]
 
     return register

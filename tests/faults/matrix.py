@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from tests.faults import broker_faults, client_faults, data_faults, network_faults, server_faults
+from tests.faults import (
+    account_faults,
+    broker_faults,
+    client_faults,
+    cluster_faults,
+    data_faults,
+    network_faults,
+    server_faults,
+    soak,
+)
 from tests.faults.faults import FAULTS
 
-__all__ = ["FAULTS", "broker_faults", "client_faults", "data_faults", "network_faults", "server_faults"]
+__all__ = [
+    "FAULTS",
+    "account_faults",
+    "broker_faults",
+    "client_faults",
+    "cluster_faults",
+    "data_faults",
+    "network_faults",
+    "server_faults",
+    "soak",
+]

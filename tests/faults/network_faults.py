@@ -108,7 +108,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
     os.kill(pid, number)
 
 
-@fault("F07", "no upgrade possible, then repaired")
+@fault("F07", "no upgrade possible, then repaired", lane="long")
 async def no_upgrade(world: World) -> Sequence[Criterion]:
     nginx = world.nginx.process
     assert nginx is not None
@@ -133,7 +133,7 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
     async with world.broker_behind_link() as link:
         world.order("")
         await asyncio.to_thread(world.daphne.stop)
-        port = f'CHANNEL_LAYERS["default"]["CONFIG"]["host"] = "{world.amqp_url(link.port)}"'
+        port = f'CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = ["{world.amqp_url(link.port)}"]'
         await world.start_daphne(settings=port)
         await world.all_live()
         world.order(run)

@@ -119,6 +119,7 @@ def test_slow_until(log: list[Entry]) -> None:
     assert verdict.is_good
     assert slow_until(verdict, 12) == pytest.approx(4.01)
     assert slow_until(verdict, 17) == 0
+    assert slow_until(verdict, 12, until=16) == 0
 
 
 def test_phases_and_histogram(log: list[Entry]) -> None:

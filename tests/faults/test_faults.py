@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.faults import report
 from tests.faults.matrix import FAULTS
 from tests.faults.runner import run
-from tests.faults.world import SMALL, World
+from tests.faults.world import SMALL, Plan, World
 from tests.support import broker
 from tests.support.environment import require
 
@@ -29,7 +29,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     require("postgresql", "chromium")
     if reason := broker.missing():
         pytest.skip(reason)
-    async with World.started(tmp_path_factory.mktemp("world"), size=SMALL, seed=SEED, short=True) as made:
+    async with World.started(tmp_path_factory.mktemp("world"), Plan(seed=SEED, size=SMALL, short=True)) as made:
         yield made
 
 

@@ -24,7 +24,7 @@ from tests.faults.nginx import Nginx
 from tests.faults.producing import Orders
 from tests.faults.tabs import Tabs, chromium
 from tests.faults.timings import SHORT_SETTINGS, timings
-from tests.support.broker import Broker, broker
+from tests.support.broker import Broker, broker, cluster
 from tests.support.process import PYTHON, Process
 from tests.support.site import Site, User
 from tests.support.swallow import Swallower, swallower
@@ -33,6 +33,9 @@ T = TypeVar("T")
 SETTLE_SECONDS = 120
 QUIET_SECONDS = 3.0
 """After everything was shown: what comes now comes twice."""
+
+
+CLUSTER_CONFIG = "cluster_partition_handling = pause_minority"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,31 +54,43 @@ FULL = Size()
 SMALL = Size(users=5, clients=10, browsers=1, tabs=2)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How everything is to be run."""
+
+    seed: int
+    size: Size = FULL
+    short: bool = False
+    """With short waiting times on both sides, and faults that take seconds."""
+    nodes: int = 1
+    """Of the broker."""
+    soak_seconds: float = 180
+
+
 class World:
     """Everything that a fault can happen to. Its methods may be called from the event loop only."""
 
     def __init__(
         self,
         site: Site,
-        node: Broker,
+        nodes: list[Broker],
         vhost: str,
         links: tuple[Swallower, Swallower],
-        *,
-        size: Size,
-        seed: int,
-        short: bool,
+        plan: Plan,
     ) -> None:
         self.site = site
-        self.broker = node
+        self.nodes = nodes
+        self.broker = nodes[0]
         self.vhost = vhost
         self.link, self.other_link = links
         """Between the clients and nginx: one for the tabs and half of the clients, one for the others."""
         self.nginx = Nginx(site)
-        self.size = size
-        self.seed = seed
-        self.short = short
-        self.random = random.Random(f"{seed} world")
-        self.timings = timings(short=short)
+        self.size = plan.size
+        self.seed = plan.seed
+        self.short = plan.short
+        self.soak_seconds = plan.soak_seconds
+        self.random = random.Random(f"{plan.seed} world")
+        self.timings = timings(short=plan.short)
         self.users: list[User] = []
         self.clients: list[Client] = []
         self.tabs: Tabs | None = None
@@ -92,23 +107,22 @@ class World:
         self._workers = 0
         self._named = 0
         self._web: asyncio.Task[None] | None = None
+        self._console = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
-    async def started(
-        cls, folder: Path, *, size: Size, seed: int, short: bool = False, settings: dict[str, Any] | None = None
-    ) -> AsyncIterator[Self]:
+    async def started(cls, folder: Path, plan: Plan) -> AsyncIterator[Self]:
         """Start everything; all of it is ended when the block is left."""
         async with AsyncExitStack() as stack:
-            node = await _entered(stack, broker(_made(folder / "broker")))
-            vhost = await asyncio.to_thread(node.vhost)
-            values = _settings(node.url + vhost, short=short) | (settings or {})
-            client = {"FAULTS_TIMINGS": json.dumps(timings(short=True))} if short else {}
+            nodes = await _brokers(stack, _made(folder / "broker"), plan.nodes)
+            vhost = await asyncio.to_thread(nodes[-1].vhost)
+            values = _settings([node.url + vhost for node in nodes], short=plan.short)
+            client = {"FAULTS_TIMINGS": json.dumps(timings(short=True))} if plan.short else {}
             env = {"FAULTS_JOURNAL": str(folder / "journal"), **client}
             site = await _entered(stack, Site.of(_made(folder / "site"), broker=False, settings=values, env=env))
             _made(folder / "journal")
             links = [await stack.enter_async_context(swallower(0)) for _ in range(2)]
-            world = cls(site, node, vhost, (links[0], links[1]), size=size, seed=seed, short=short)
+            world = cls(site, nodes, vhost, (links[0], links[1]), plan)
             stack.push_async_callback(world._end)
             await world._start(stack)
             yield world
@@ -181,7 +195,7 @@ class World:
             "seed": self.seed,
             "worker": self._workers,
         }
-        await asyncio.to_thread(self.site.run, code, **values)
+        await self.console(self.site.run, code, **values)
 
     def pids(self, process: Process) -> list[int]:
         """Return the process and its children."""
@@ -196,6 +210,11 @@ class World:
         """Put a proxy that can swallow in front of the broker; nobody uses it yet."""
         async with swallower(self.broker.port) as link:
             yield link
+
+    async def console(self, call: Callable[..., T], *arguments: Any, **values: Any) -> T:
+        """Call one of the site's methods that use its one console."""
+        async with self._console:
+            return await asyncio.to_thread(call, *arguments, **values)
 
     # Load
 
@@ -333,12 +352,20 @@ class World:
         return found
 
 
-def _settings(amqp_url: str, *, short: bool) -> dict[str, Any]:
-    layer = {"BACKEND": "catmaid_notify.layers.RabbitmqChannelLayer", "CONFIG": {"host": amqp_url}}
+async def _brokers(stack: AsyncExitStack, folder: Path, nodes: int) -> list[Broker]:
+    if nodes == 1:
+        return [await _entered(stack, broker(folder))]
+    found: list[Broker] = await _entered(stack, cluster(folder, size=nodes, config=CLUSTER_CONFIG))
+    return found
+
+
+def _settings(amqp_urls: list[str], *, short: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {"hosts": amqp_urls, **({"heartbeat": 2} if short else {})}
+    layer = {"BACKEND": "catmaid_notify.layers.RabbitmqChannelLayer", "CONFIG": config}
     return {
         "ROOT_URLCONF": "tests.faults.urls",
         "CHANNEL_LAYERS": {"default": layer},
-        "CELERY_BROKER_URL": amqp_url,
+        "CELERY_BROKER_URL": amqp_urls,
         "CELERY_IMPORTS": ["tests.faults.tasks"],
         **(SHORT_SETTINGS if short else {}),
     }

@@ -188,14 +188,14 @@ def broker(folder: Path, *, config: str = "") -> Iterator[Broker]:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, *, size: int = 3) -> Iterator[list[Broker]]:
+def cluster(folder: Path, *, size: int = 3, config: str = "") -> Iterator[list[Broker]]:
     """Start nodes and join them, as an operator would by hand; end them afterwards."""
     with _epmd(folder) as epmd_port, contextlib.ExitStack() as ending:
         nodes: list[Broker] = []
         for number in range(size):
             own = folder / f"node{number}"
             own.mkdir()
-            node = Broker(own, epmd_port=epmd_port)
+            node = Broker(own, epmd_port=epmd_port, config=config)
             ending.callback(node.kill)
             node.start()
             if nodes:
