@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sees to what the tests need besides Python packages: Chromium, RabbitMQ, PostgreSQL, nginx, Apache, npm, and a library
-# for the Node that Playwright brings along. As root it installs Debian's packages of what is missing, and starts what
-# doesn't run. For anybody else it only says what is missing; the tests that need it are then skipped.
+# Sees to what the tests need besides Python packages: Chromium, RabbitMQ, PostgreSQL, nginx, Apache, npm, faketime, and
+# a library for the Node that Playwright brings along. As root it installs Debian's packages of what is missing, and
+# starts what doesn't run. For anybody else it only says what is missing; the tests that need it are then skipped.
 set -euo pipefail
 amqp_port=${AMQP_PORT:-5672} pg_host=${PGHOST:-127.0.0.1} pg_port=${PGPORT:-5432}
 log=$(mktemp)
@@ -31,6 +31,7 @@ missing=()
 [[ $(PATH=$PATH:/sbin ldconfig -p) == *libatomic.so.1* ]] || missing+=(libatomic1)
 command -v npm > /dev/null || missing+=(npm)
 # Programs only: the tests start their own, and what they need of Apache is without a service in this package.
+compgen -G '/usr/lib/*/faketime/libfaketime.so.1' > /dev/null || missing+=(faketime)
 [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
 [[ -x /usr/sbin/apache2 ]] || missing+=(apache2-bin)
 listens "$pg_host" "$pg_port" || command -v pg_ctlcluster > /dev/null || missing+=(postgresql)

@@ -115,7 +115,10 @@ class Client:
                 wait = away or self._probe_delay(probes)
                 probes += 1
             else:
+                is_silent = self.code is None and self.state == "live"
                 self._set("waiting")
+                if is_silent:
+                    self._want_sync()  # what was sent in the meantime has not arrived
                 cap = min(self._ms("reconnectCapMs"), self._ms("reconnectBaseMs") * 2 ** (failures - 1))
                 wait = self._ms("reconnectFloorMs") + self._random.random() * cap
                 self._poll_at(trouble_since + self._ms("giveUpMs"))

@@ -257,9 +257,11 @@ test("a silent socket is probed after ping + 10 s, and dropped 5 s later", async
     assert.equal(server.socket.got("ping").length, 1);
     await clock.advance(4_999);
     assert.equal(notifier.state, "live");
+    const syncs = server.syncs.length;
     await clock.advance(1);
     assert.equal(notifier.state, "waiting");
     assert.equal(server.openSockets.length, 0);
+    assert.equal(server.syncs.length, syncs + 1); // at once, since what was sent in the meantime has not arrived
 });
 
 test("any frame is a sign of life, and the server's pings are answered", async () => {

@@ -319,7 +319,11 @@ export class Lifecycle {
             if (!this.#giveUp.armed) {
                 this.#giveUp.start(GIVE_UP_MS);
             }
+            const isSilent = code === null && this.state === "live";
             this.#set("waiting", code);
+            if (isSilent) {
+                this.#sync.soon(0); // what was sent in the meantime has not arrived
+            }
         }
     }
 
