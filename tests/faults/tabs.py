@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import async_playwright
 
+from tests.faults.timings import shortened
 from tests.support.browser import FLAGS
 from tests.support.environment import CHROMIUM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from playwright.async_api import Browser, BrowserContext
+    from playwright.async_api import Browser, BrowserContext, Route
 
     from tests.support.site import User
 
@@ -41,8 +42,11 @@ document.addEventListener("catmaid-notify:ready", ({ detail: { notifier } }) => 
 class Tabs:
     """Browsers of their own, each with some tabs of one user."""
 
-    def __init__(self, browser: Browser, port: int, tell: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self, browser: Browser, port: int, tell: Callable[[str, dict[str, Any]], None], *, short: bool
+    ) -> None:
         self._browser = browser
+        self._short = short
         self._url = f"http://127.0.0.1:{port}"
         self._tell = tell
         self.contexts: list[BrowserContext] = []
@@ -55,6 +59,8 @@ class Tabs:
         await self.switch(context, user)
         context.on("weberror", lambda error: self.errors.append(f"{name}: {error.error}"))
         await context.add_init_script(WATCH)
+        if self._short:
+            await context.route("**/backoff.js", _shorten)
         self.contexts.append(context)
         for number in range(1, tabs + 1):
             page = await context.new_page()
@@ -73,6 +79,10 @@ class Tabs:
             self._tell(tab, json.loads(text))
 
         return take
+
+
+async def _shorten(route: Route) -> None:
+    await route.fulfill(body=shortened(), content_type="text/javascript")
 
 
 @asynccontextmanager

@@ -150,3 +150,10 @@ def test_timings__are_those_of_the_client() -> None:
     assert found["probeMs"] == [15_000, 30_000, 60_000, 120_000, 300_000]
     assert found["giveUpFailures"] == 3
     assert set(timings.SHORT_TIMINGS) <= set(found)
+
+
+def test_timings__the_short_ones_are_put_into_the_client() -> None:
+    text = timings.shortened()
+    assert "pollMs: 4000," in text
+    assert "export const PROBE_MS = [1000, 2000, 4000];" in text
+    assert "export const GIVE_UP_FAILURES = 3;" in text

@@ -40,17 +40,36 @@ SHORT_TIMINGS: dict[str, float | list[float]] = {
 """The client's times in a short run; all others are the real ones."""
 
 
+NUMBER = re.compile(r"\b([A-Za-z_]+)( = |: )(?:Object\.freeze\(\[([\d_, ]+)\]\)|([\d_]+))(?=[;,])")
+"""A waiting time in that file: ``export const NAME_MS = 1_000;`` or ``nameMs: 1_000,``."""
+
+
 @cache
 def defaults() -> dict[str, float | list[float]]:
-    """Return the client's own ``TIMINGS``."""
-    text = SOURCE.read_text()
-    block = text[text.index("TIMINGS") : text.index("});")]
+    """Return the client's own waiting times, by names in camel case."""
     found: dict[str, float | list[float]] = {}
-    for name, steps, number in re.findall(r"^\s+(\w+): (?:Object\.freeze\(\[(.*)\]\)|([\d_.]+)),", block, re.MULTILINE):
-        found[name] = [float(step) for step in steps.split(",")] if steps else float(number)
+    for name, _, steps, number in NUMBER.findall(SOURCE.read_text()):
+        found[_camel(name)] = [float(step) for step in steps.split(",")] if steps else float(number)
     return found
 
 
 def timings(*, short: bool) -> dict[str, float | list[float]]:
     """Return all waiting times, in milliseconds."""
     return {**defaults(), **(SHORT_TIMINGS if short else {})}
+
+
+def shortened() -> str:
+    """Return the client's file with the waiting times of a short run."""
+
+    def replace(found: re.Match[str]) -> str:
+        value = SHORT_TIMINGS.get(_camel(found[1]))
+        return found[0] if value is None else f"{found[1]}{found[2]}{value}"
+
+    return NUMBER.sub(replace, SOURCE.read_text())
+
+
+def _camel(name: str) -> str:
+    if not name.isupper():
+        return name
+    first, *others = name.lower().split("_")
+    return first + "".join(word.capitalize() for word in others)

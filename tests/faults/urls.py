@@ -1,4 +1,4 @@
-"""The site that is tested: the tests' own, a page with the short waiting times of the run, and a view that produces."""
+"""The site that is tested: the tests' own, a page with the client on it, and a view that produces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.producing import create
 
 PAGE = Template(
     '{% load catmaid_notify %}<!doctype html><html lang="en"><head><link rel="icon" href="data:,"></head>'
-    "<body><h1>{{ request.user }}</h1>{% catmaid_notify timings=timings %}</body></html>"
+    "<body><h1>{{ request.user }}</h1>{% catmaid_notify %}</body></html>"
 )
 
 
@@ -28,8 +28,7 @@ def _journal() -> Journal:
 
 def page(request: HttpRequest) -> HttpResponse:
     """A page with the client on it."""
-    context = {"timings": os.environ.get("FAULTS_TIMINGS", "")}
-    return HttpResponse(PAGE.render(RequestContext(request, context)))
+    return HttpResponse(PAGE.render(RequestContext(request)))
 
 
 @csrf_exempt

@@ -6,7 +6,6 @@ Clients reach nginx through a proxy that can swallow, so that the path between t
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -117,8 +116,7 @@ class World:
             nodes = await _brokers(stack, _made(folder / "broker"), plan.nodes)
             vhost = await asyncio.to_thread(nodes[-1].vhost)
             values = _settings([node.url + vhost for node in nodes], short=plan.short)
-            client = {"FAULTS_TIMINGS": json.dumps(timings(short=True))} if plan.short else {}
-            env = {"FAULTS_JOURNAL": str(folder / "journal"), **client}
+            env = {"FAULTS_JOURNAL": str(folder / "journal")}
             site = await _entered(stack, Site.of(_made(folder / "site"), broker=False, settings=values, env=env))
             _made(folder / "journal")
             links = [await stack.enter_async_context(swallower(0)) for _ in range(2)]
@@ -143,7 +141,7 @@ class World:
         self.add_clients(self.size.clients)
         if self.size.browsers:
             browser = await stack.enter_async_context(chromium())
-            self.tabs = Tabs(browser, self.link.port, self._tab_tells)
+            self.tabs = Tabs(browser, self.link.port, self._tab_tells, short=self.short)
             for number, user in zip(range(self.size.browsers), self.users, strict=False):
                 await self.tabs.open(f"browser{number}", user, self.size.tabs)
         if await self.all_live() > 60:
