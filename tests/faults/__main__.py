@@ -1,9 +1,14 @@
-"""``python -m tests.faults``: the whole matrix of faults, or some of it. What `make faults` runs."""
+"""``python -m tests.faults``: the whole matrix of faults, or some of it. What `make faults` runs.
+
+Faults that take long have an installation of their own, beside the one that all others happen to: each such lane is a
+process that runs this command again.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import secrets
 import sys
 import tempfile
@@ -11,19 +16,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.faults import report
-from tests.faults.faults import Fault
 from tests.faults.matrix import FAULTS
-from tests.faults.runner import Outcome, run_lanes
-from tests.faults.world import FULL, SMALL, Plan
+from tests.faults.runner import run_lane
+from tests.faults.world import SMALL, Plan
+from tests.support.process import ROOT
+
+BESIDE = replace(SMALL, users=15)
+"""Who is there in the lanes beside the main one, which needs the machine more."""
 
 
 def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--only", metavar="F08,F12", help="these faults; without it, all")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="of the load's chances")
-    parser.add_argument("--short", action="store_true", help="the form that `make test` runs")
+    parser.add_argument("--short", action="store_true", help="small and quick, as in `make test`")
     parser.add_argument("--soak", type=float, default=3, metavar="MINUTES", help="how long F33 takes, 3 by default")
     parser.add_argument("--keep", type=Path, help="a folder for the logs of all processes")
+    parser.add_argument("--lane", help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.names = sorted(given.only.upper().split(",") if given.only else FAULTS)
     if unknown := [name for name in given.names if name not in FAULTS]:
@@ -31,24 +41,53 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-async def run(folder: Path, given: argparse.Namespace) -> list[Outcome]:
-    """Run all lanes side by side; each has an installation of its own."""
-    plan = Plan(seed=given.seed, size=FULL, soak_seconds=60 * given.soak)
-    if given.short:
-        plan = replace(plan, size=SMALL, short=True)
-    lanes: dict[str, list[Fault]] = {}
+async def run_lanes(given: argparse.Namespace) -> list[list[str]]:
+    """Run each lane in a process of its own, side by side; return the rows of the table in the order of the faults."""
+    lanes: dict[str, list[str]] = {}
     for name in given.names:
-        lanes.setdefault(FAULTS[name].lane, []).append(FAULTS[name])
-    return await run_lanes(folder, plan, lanes)
+        lanes.setdefault(FAULTS[name].lane, []).append(name)
+    found = await asyncio.gather(*[_lane(given, lane, names) for lane, names in lanes.items()])
+    return sorted(row for rows in found for row in rows)
+
+
+async def _lane(given: argparse.Namespace, lane: str, names: list[str]) -> list[list[str]]:
+    options = ["--lane", lane, "--only", ",".join(names), "--seed", str(given.seed), "--soak", str(given.soak)]
+    options += ["--short"] if given.short else []
+    options += ["--keep", str(given.keep / lane)] if given.keep else []
+    command = [sys.executable, "-m", "tests.faults", *options]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    if process.returncode:
+        return [
+            [name, f"the lane {lane!r} ended with {process.returncode}", *["-"] * 6, "**failed**"] for name in names
+        ]
+    rows: list[list[str]] = json.loads(output)
+    return rows
+
+
+def run_here(given: argparse.Namespace) -> None:
+    """Run one lane, and print its rows as JSON."""
+    plan = Plan(seed=given.seed, short=given.short, soak_seconds=60 * given.soak)
+    if given.short:
+        plan = replace(plan, size=SMALL)
+    elif given.lane != "main":
+        plan = replace(plan, size=BESIDE)
+    with tempfile.TemporaryDirectory(prefix="faults") as folder:
+        faults = [FAULTS[name] for name in given.names]
+        outcomes = asyncio.run(run_lane(given.keep or Path(folder), plan, faults))
+    print(json.dumps([report.cells(outcome) for outcome in outcomes]))
 
 
 def main() -> int:
+    """Run what the command line asks for; return the exit code."""
     given = arguments()
+    if given.lane:
+        run_here(given)
+        return 0
     print(f"seed {given.seed}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="faults") as folder:
-        outcomes = asyncio.run(run(given.keep or Path(folder), given))
-    print(report.markdown(outcomes))
-    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+    rows = asyncio.run(run_lanes(given))
+    print(report.markdown(rows))
+    return 0 if all(row[-1] == report.GOOD for row in rows) else 1
 
 
 if __name__ == "__main__":

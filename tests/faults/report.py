@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tests.faults.runner import Outcome
 
 HEAD = ("fault", "", "messages", "lost", "unexpected", "duplicated", "shown p50 / p99 / max", "criterion", "")
+GOOD = "ok"
+"""The last cell of a row that holds what was promised."""
 
 
 def cells(outcome: Outcome) -> list[str]:
@@ -26,7 +28,7 @@ def cells(outcome: Outcome) -> list[str]:
         *[str(len(found)) for found in kinds],
         times(verdict.seconds),
         "; ".join(text for text in criteria if text),
-        "ok" if outcome.is_good else "**failed**",
+        GOOD if outcome.is_good else "**failed**",
     ]
 
 
@@ -39,9 +41,9 @@ def times(seconds: Sequence[float]) -> str:
     )
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return the table as Markdown."""
-    lines = [HEAD, ["---"] * len(HEAD), *map(cells, outcomes)]
+    lines = [HEAD, ["---"] * len(HEAD), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

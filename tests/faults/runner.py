@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.faults import report
 from tests.faults.checker import Verdict
 from tests.faults.faults import Criterion, Fault, Measure
-from tests.faults.world import SMALL, Plan, World
+from tests.faults.world import Plan, World
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,17 +63,9 @@ async def run(world: World, chosen: Fault) -> Outcome:
     )
 
 
-async def run_lanes(folder: Path, plan: Plan, lanes: Mapping[str, Sequence[Fault]]) -> list[Outcome]:
-    """Run lanes side by side, and return what came of all faults in the order of their names."""
-    found = await asyncio.gather(*[_run_lane(folder / name, plan, name, faults) for name, faults in lanes.items()])
-    return sorted((outcome for outcomes in found for outcome in outcomes), key=lambda outcome: outcome.fault.id)
-
-
-async def _run_lane(folder: Path, plan: Plan, name: str, faults: Sequence[Fault]) -> list[Outcome]:
-    # Lanes beside the main one see to faults that take long: with fewer viewers, so that the main one has the machine.
-    size = plan.size if name == "main" or plan.short else SMALL
-    own = replace(plan, size=replace(size, users=plan.size.users), nodes=max(fault.nodes for fault in faults))
-    async with World.started(folder, own) as world:
+async def run_lane(folder: Path, plan: Plan, faults: Sequence[Fault]) -> list[Outcome]:
+    """Start an installation, let faults happen to it, and end it."""
+    async with World.started(folder, replace(plan, nodes=max(fault.nodes for fault in faults))) as world:
         return await run_all(world, faults)
 
 

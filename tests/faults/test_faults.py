@@ -36,5 +36,5 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 @pytest.mark.parametrize("name", SHORT)
 async def test_fault(world: World, name: str) -> None:
     outcome = await run(world, FAULTS[name])
-    assert outcome.is_good, f"{report.markdown([outcome])}\n{report.details(outcome)}"
+    assert outcome.is_good, f"{report.markdown([report.cells(outcome)])}\n{report.details(outcome)}"
     assert outcome.verdict.acked > 0
