@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Final, TypeVar
 
-from celery import Task
+from celery import Task, shared_task
 from celery.result import AsyncResult
 from celery.signals import worker_process_shutdown
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, router, transaction
@@ -35,6 +35,7 @@ from django.utils.translation import gettext as _
 from catmaid_notify import api, publish
 from catmaid_notify.conf import conf
 from catmaid_notify.content import KEY_LENGTH_MAX
+from catmaid_notify.doctor.mark import TASK, key_of
 from catmaid_notify.exceptions import UnknownUser
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.task_words import failure_text, fit, fit_title
@@ -331,6 +332,13 @@ def _while_database_is_away(store: Callable[[], T]) -> T:
             connection.close()
             time.sleep(seconds)
     return store()
+
+
+@shared_task(name=TASK, ignore_result=True)
+def check(user_id: str, nonce: str) -> None:
+    """Notify a user on behalf of ``manage.py notify_check``, which waits for the message and takes it away again."""
+    text = _("Sent by manage.py notify_check; it goes away by itself. (%s)") % nonce
+    api.notify_user(user_id, _("Messages are checked"), text=text, key=key_of(nonce))
 
 
 @worker_process_shutdown.connect(weak=False)

@@ -8,6 +8,9 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import DjangoHelpFormatter
 
+from catmaid_notify.doctor.address import Address
+from catmaid_notify.doctor.route import steps
+from catmaid_notify.doctor.visit import Visit
 from tests.docs import pages
 
 PAGE = "commands.md"
@@ -26,10 +29,20 @@ def test_commands__a_heading_each():
     assert sorted(re.findall(r"^## (\w+)$", pages.page(PAGE), re.MULTILINE)) == OURS
 
 
+def listed(name: str) -> set[str]:
+    return {word.strip("`") for row in pages.rows(pages.section(PAGE, f"## {name}")) for word in row[0].split(", ")}
+
+
 @pytest.mark.parametrize("name", TABLED)
 def test_commands__options_are_listed(name):
-    listed = {word.strip("`") for row in pages.rows(pages.section(PAGE, f"## {name}")) for word in row[0].split(", ")}
-    assert listed == options(name)
+    assert {word for word in listed(name) if word.startswith("-")} == options(name)
+
+
+def test_check__steps_are_listed(settings):
+    config = {"host": "amqps://localhost/"}
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "catmaid_notify.layers.RabbitmqChannelLayer", "CONFIG": config}}
+    taken = {step.name for step in steps(Visit(address=Address.parsed("https://www.example.org/")))}
+    assert {word for word in listed("notify_check") if not word.startswith("-")} == taken
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -1,0 +1,53 @@
+"""The public address of a site, as a browser has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from catmaid_notify.origins import DEFAULT_PORTS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where the site is: ``https://host:port/prefix/``."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str
+    """Path of the site, with a slash at both ends."""
+
+    @classmethod
+    def parsed(cls, url: str) -> Address:
+        """Read an address; raises ValueError where it is none."""
+        parts = urlsplit(url)
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError(f"{url!r} is no address of a site; it must look like https://www.example.org/path/")
+        prefix = f"/{parts.path.strip('/')}/" if parts.path.strip("/") else "/"
+        return cls(
+            scheme=parts.scheme, host=parts.hostname, port=parts.port or DEFAULT_PORTS[parts.scheme], prefix=prefix
+        )
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is https."""
+        return self.scheme == "https"
+
+    @property
+    def host_header(self) -> str:
+        """Host and, where it is not the default one, port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """What browsers send as ``Origin``."""
+        return f"{self.scheme}://{self.host_header}"
+
+    def path(self, path: str) -> str:
+        """Return an absolute path on this site."""
+        return self.prefix + path.lstrip("/")
+
+    def __str__(self) -> str:
+        return f"{self.origin}{self.prefix}"

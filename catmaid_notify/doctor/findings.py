@@ -1,0 +1,54 @@
+"""What a step has found: one line, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, otherwise than one may think."""
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """It could not be tried."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    level: Level
+    text: str
+    """What was seen. Holds no password and no session."""
+    hints: tuple[str, ...] = ()
+    """What to do: sentences, or commands to copy."""
+    step: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as ``--json`` prints it."""
+        return {**asdict(self), "level": str(self.level), "hints": list(self.hints)}
+
+
+def ok(text: str) -> Finding:
+    """All is well."""
+    return Finding(level=Level.OK, text=text)
+
+
+def warning(text: str, *hints: str) -> Finding:
+    """Something is odd."""
+    return Finding(level=Level.WARNING, text=text, hints=hints)
+
+
+def failed(text: str, *hints: str) -> Finding:
+    """Something is broken."""
+    return Finding(level=Level.FAILED, text=text, hints=hints)
+
+
+def skipped(text: str) -> Finding:
+    """Something could not be tried; the text says why."""
+    return Finding(level=Level.SKIPPED, text=text)

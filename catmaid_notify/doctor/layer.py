@@ -1,0 +1,68 @@
+"""The channel layer, whichever it is: a message goes through it and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from channels.layers import channel_layers
+
+from catmaid_notify.checks import IN_MEMORY_LAYER, layer_settings
+from catmaid_notify.conf import conf
+from catmaid_notify.doctor.findings import Finding, failed, ok, skipped, warning
+from catmaid_notify.doctor.visit import Visit
+
+Received = dict[str, Any]
+
+
+def round_trip(visit: Visit) -> Iterator[Finding]:
+    """Join a group of our own, send a message to it, and receive it."""
+    layer = layer_settings()
+    if layer is None:
+        yield skipped("there is no channel layer: pages ask once a minute")
+    elif layer.get("BACKEND") == IN_MEMORY_LAYER:
+        yield warning(
+            "the layer lives in the memory of one process, which is not this one",
+            "For more than one process take a layer on RabbitMQ or Redis.",
+        )
+    else:
+        yield asyncio.run(_round_trip(visit.timeout))
+
+
+async def _round_trip(seconds: float) -> Finding:
+    group = f"catmaid-notify-check-{secrets.token_hex(8)}"
+    try:
+        async with asyncio.timeout(seconds), listening(group) as (layer, channel):
+            began = time.monotonic()
+            await layer.group_send(group, {"type": "catmaid.notify.check"})
+            await layer.receive(channel)
+    except TimeoutError:
+        return failed(f"No message came through within {seconds:g} s.", *_hints())
+    except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
+        return failed(f"{type(error).__name__}: {error}", *_hints())
+    return ok(f"a message came through in {(time.monotonic() - began) * 1000:.0f} ms")
+
+
+def _hints() -> list[str]:
+    backend = str((layer_settings() or {}).get("BACKEND"))
+    if "redis" in backend:
+        return ["Is the address in CONFIG right, does Redis run, and is it version 5 or newer?", "redis-cli ping"]
+    return ["The steps above say what the broker thinks; the log catmaid_notify.layers says the rest."]
+
+
+@asynccontextmanager
+async def listening(group: str) -> AsyncIterator[tuple[Any, str]]:
+    """Yield the layer and a channel of it that is a member of the group; for one event loop, closed at the end."""
+    layer = channel_layers.make_backend(conf.CHANNEL_LAYER)
+    try:
+        channel = await layer.new_channel()
+        await layer.group_add(group, channel)
+        yield layer, channel
+    finally:
+        close = getattr(layer, "close", None) or getattr(layer, "close_pools", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,170 @@
+"""Celery: its broker, a worker that answers, and what a worker's message does."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from django.conf import settings
+
+from catmaid_notify import api
+from catmaid_notify.checks import IN_MEMORY_LAYER, layer_settings
+from catmaid_notify.doctor import broker, layer
+from catmaid_notify.doctor.findings import Finding, failed, ok, skipped, warning
+from catmaid_notify.doctor.mark import TASK, key_of
+from catmaid_notify.doctor.visit import Visit
+from catmaid_notify.models import Message
+from catmaid_notify.protocol import user_group
+
+
+def application(module: str) -> Any:
+    """Return the Celery application of the site, ``None`` where there is none to be found."""
+    if find_spec("celery") is None:
+        return None
+    from celery.app.utils import find_app
+
+    if module:
+        return find_app(module)
+    project = str(settings.ROOT_URLCONF).partition(".")[0]
+    # Asked first, so that an error inside of that module is not taken for its absence.
+    return find_app(f"{project}.celery") if find_spec(f"{project}.celery") else None
+
+
+def vhosts(visit: Visit) -> Iterator[Finding]:
+    """See whether Celery and the layer share a vhost, for code that publishes by hand."""
+    app, options = application(visit.celery), broker.options()
+    if app is None or options is None:
+        yield skipped("there is no Celery, or the layer is not on RabbitMQ")
+        return
+    # Connecting is not needed to know where it would go.
+    connection = app.connection_for_write()
+    node = options.nodes[0]
+    if connection.transport_cls not in ("amqp", "amqps", "pyamqp"):
+        yield ok("Celery has a broker of another kind")
+    elif (connection.hostname, connection.port or 5672) != (node.host, node.port):
+        yield ok("Celery and the layer have different brokers")
+    elif (connection.virtual_host or "/") != node.vhost:
+        yield warning(
+            f"Celery uses the vhost {connection.virtual_host!r}, the channel layer {node.vhost!r}.",
+            "Nothing to do for catmaid_notify.api. Code that publishes into the exchange 'groups' itself, through "
+            "Celery's connection as CATMAID does, reaches nobody: give both the same vhost then.",
+        )
+    else:
+        yield ok(f"Celery and the channel layer share {node.vhost!r}")
+
+
+def celery_broker(visit: Visit) -> Iterator[Finding]:
+    """Connect to Celery's broker."""
+    app = application(visit.celery)
+    if app is None:
+        yield skipped("no Celery application is found; if there is one, name its module: --celery mysite.celery")
+        return
+    connection = app.connection_for_write(connect_timeout=visit.timeout)
+    where = _without_password(connection)
+    try:
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=visit.timeout)
+    except Exception as error:  # noqa: BLE001 - kombu's transports raise what their drivers do
+        yield failed(
+            f"Celery's broker {where} can't be reached: {type(error).__name__}: {error}",
+            "Mend CELERY_BROKER_URL: host, user, password and vhost, which have to be in the broker, too.",
+        )
+    else:
+        yield ok(where)
+
+
+def _without_password(connection: Any) -> str:
+    return str(connection.as_uri(include_password=False))
+
+
+def worker(visit: Visit) -> Iterator[Finding]:
+    """Ask the workers whether they are there, and know our task."""
+    app = application(visit.celery)
+    known = app.control.inspect(timeout=min(visit.timeout, 3)).registered() or {}
+    names = sorted(name for name, tasks in known.items() if TASK in {task.partition(" ")[0] for task in tasks})
+    if not known:
+        yield failed(
+            "No worker answers.",
+            "Start one, on the same broker and vhost. One with the pool solo does not answer while it works.",
+            "celery -A mysite.celery worker",
+        )
+    elif not names:
+        yield failed(
+            f"{', '.join(sorted(known))} does not know the tasks of catmaid_notify.",
+            'Is "catmaid_notify" in INSTALLED_APPS, and does the Celery application call app.autodiscover_tasks()? '
+            "Restart the workers then.",
+        )
+    else:
+        yield ok(", ".join(names))
+
+
+def push(visit: Visit) -> Iterator[Finding]:
+    """Have a worker notify the user, and see the message come through the layer, and at the user's socket."""
+    backend = (layer_settings() or {}).get("BACKEND")
+    if visit.user is None:
+        yield skipped("give --user NAME: this user gets a message, which is taken away again")
+    elif backend in (None, IN_MEMORY_LAYER):
+        yield skipped("there is no channel layer that other processes can reach")
+    else:
+        nonce, began = secrets.token_hex(8), time.monotonic()
+        try:
+            seconds = asyncio.run(_seconds_of_push(visit, application(visit.celery), nonce))
+            if seconds is None:
+                yield _not_pushed(visit, nonce)
+                return
+            yield ok(f"a worker's message came through the layer in {seconds * 1000:.0f} ms")
+            yield from _at_the_socket(visit, nonce, began)
+        finally:
+            _take_away(visit.user.pk, nonce)
+
+
+async def _seconds_of_push(visit: Visit, app: Any, nonce: str) -> float | None:
+    """Return how long a worker's message takes to come through the layer, ``None`` if it does not."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(visit.timeout), layer.listening(user_group(visit.user.pk)) as (listener, channel):
+            began = time.monotonic()
+            await asyncio.to_thread(app.send_task, TASK, args=[str(visit.user.pk), nonce], expires=visit.timeout)
+            while nonce not in str((await listener.receive(channel)).get("v1")):
+                pass  # another message of this user
+    except TimeoutError:
+        return None
+    return time.monotonic() - began
+
+
+def _at_the_socket(visit: Visit, nonce: str, began: float) -> Iterator[Finding]:
+    if visit.socket is None:
+        return
+    try:
+        visit.socket.wait_for(lambda frame: nonce in str(frame.get("payload")), visit.timeout)
+    except OSError as error:
+        yield failed(
+            f"It did not reach the user's socket: {error}",
+            "The ASGI server has another CHANNEL_LAYERS than these settings: restart it.",
+        )
+    else:
+        yield ok(f"and reached the user's socket within {(time.monotonic() - began) * 1000:.0f} ms")
+
+
+def _not_pushed(visit: Visit, nonce: str) -> Finding:
+    if Message.objects.for_user(visit.user.pk).filter(key=key_of(nonce)).exists():
+        return failed(
+            f"A worker stored a message, but its push did not come through within {visit.timeout:g} s.",
+            "The worker has another CHANNEL_LAYERS than these settings, or can't reach that broker: look into its log, "
+            "and restart it.",
+        )
+    return failed(
+        f"No worker did the task {TASK} within {visit.timeout:g} s.",
+        "Are all workers busy? Does the log of a worker show an error? Has it the same DATABASES?",
+    )
+
+
+def _take_away(pk: Any, nonce: str) -> None:
+    """Remove the message, from open pages as well."""
+    found = Message.objects.for_user(pk).filter(key=key_of(nonce))
+    api.mark_read(pk, found.values_list("pk", flat=True))
+    found.delete()

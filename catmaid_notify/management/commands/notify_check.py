@@ -1,0 +1,106 @@
+"""``manage.py notify_check``: what is wrong with this site, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import set_script_prefix
+
+from catmaid_notify.doctor.address import Address
+from catmaid_notify.doctor.findings import Finding, Level
+from catmaid_notify.doctor.route import steps
+from catmaid_notify.doctor.visit import Visit
+from catmaid_notify.doctor.walk import walk
+from catmaid_notify.management.users import user_named
+
+NAME_WIDTH = 18
+
+
+class Command(BaseCommand):
+    """Walks the site from the inside out; one line a step."""
+
+    help = (
+        "Say what is wrong with the way of a message (settings, database, broker, Celery and, with --url, proxy, ASGI "
+        "server and static files) and how to mend it. The exit code is 1 if something failed."
+    )
+    requires_system_checks = ()  # they are the first step
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add what is to be tried."""
+        parser.add_argument("--url", help="address of the site, as browsers have it: https://www.example.org/path/")
+        parser.add_argument("--user", help="who is signed in for a moment, and gets a message that goes away again")
+        parser.add_argument("--deep", action="store_true", help="also what takes long: a socket that is silent")
+        parser.add_argument(
+            "--celery", default="", help="module of the Celery application, if it is not <project>.celery"
+        )
+        parser.add_argument("--timeout", type=float, default=10, help="seconds for each answer (default: %(default)g)")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(
+        self,
+        *,
+        url: str | None,
+        user: str | None,
+        deep: bool,
+        celery: str,
+        timeout: float,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        """Take all steps, and end with exit code 1 if one failed."""
+        if not 0 < timeout <= 600:
+            raise CommandError(f"--timeout must be above 0 and at most 600, not {timeout:g}.")
+        visit = Visit(address=_address(url), celery=celery, deep=deep, timeout=timeout)
+        if visit.address:
+            set_script_prefix(visit.address.prefix)
+        visit.user = user_named(user) if user else None
+        with visit.closing, _silence(verbosity):
+            found = self._report(visit, as_json=options["json"])
+        if any(finding.level is Level.FAILED for finding in found):
+            sys.exit(1)
+
+    def _report(self, visit: Visit, *, as_json: bool) -> list[Finding]:
+        found = []
+        for finding in walk(visit, steps(visit)):
+            found.append(finding)
+            if not as_json:
+                self._print(finding)
+        failures = sum(finding.level is Level.FAILED for finding in found)
+        if as_json:
+            self.stdout.write(json.dumps({"ok": not failures, "steps": [one.as_dict() for one in found]}, indent=2))
+        else:
+            self.stdout.write(
+                f"{failures} of {len({one.step for one in found})} steps failed" if failures else "All is well"
+            )
+        return found
+
+    def _print(self, finding: Finding) -> None:
+        styles = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.FAILED: "ERROR", Level.SKIPPED: "NOTICE"}
+        level = getattr(self.style, styles[finding.level])(f"{finding.level:<8}")
+        self.stdout.write(f"{level} {finding.step:<{NAME_WIDTH}} {finding.text}")
+        for hint in finding.hints:
+            self.stdout.write(f"{'':9}{'':{NAME_WIDTH}} -> {hint}")
+
+
+@contextmanager
+def _silence(verbosity: int) -> Iterator[None]:
+    """Log nothing: the report says it, with a remedy."""
+    if verbosity < 2:
+        logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _address(url: str | None) -> Address | None:
+    try:
+        return Address.parsed(url) if url else None
+    except ValueError as error:
+        raise CommandError(f"--url: {error}") from None
