@@ -1,4 +1,4 @@
-"""Write nginx/, supervisor/, systemd/ and apache/: what ``manage.py notify_config`` prints for an example.
+"""Write nginx/, supervisor/, systemd/, apache/ and demo/nginx.conf: what ``manage.py notify_config`` prints.
 
 Run it after a change of catmaid_notify/deployment; ``--check`` only says whether it has to be run.
 """
@@ -29,6 +29,8 @@ VARIANTS = {
     "apache/site-tls.conf": TLS,
 }
 """What else the example's files can look like."""
+DEMO = Site(name="demo", hosts=(), run="/run/demo", static_root="", asgi_processes=1)
+"""As compose.yaml runs it."""
 
 
 def files() -> dict[str, str]:
@@ -36,13 +38,14 @@ def files() -> dict[str, str]:
     texts = {f"{kind}/{name}": render(kind, name, EXAMPLE) for kind, names in FILES.items() for name in names}
     for path, site in VARIANTS.items():
         texts[path] = render(path.partition("/")[0], "site.conf", site)
+    texts["demo/nginx.conf"] = render("nginx", "site.conf", DEMO)
     return texts
 
 
 def main() -> int:
     texts = files()
     old = {str(path.relative_to(ROOT)) for kind in FILES for path in (ROOT / kind).glob("*")}
-    changed = [path for path, text in texts.items() if path not in old or (ROOT / path).read_text() != text]
+    changed = [path for path, text in texts.items() if not (ROOT / path).is_file() or (ROOT / path).read_text() != text]
     gone = sorted(old - set(texts))
     if "--check" in sys.argv[1:]:
         if changed or gone:

@@ -103,7 +103,7 @@ def test_site__believes_only_the_proxy(make_site):
                 pass
 
 
-@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("trusted", [True, pytest.param(False, marks=slow)])
 def test_site__behind_a_balancer_that_ends_tls(make_site, trusted):
     """The scheme is the balancer's to say, and of nobody else who writes such a header."""
     balancer = "127.0.0.1" if trusted else "192.0.2.10"
@@ -120,7 +120,7 @@ def test_site__behind_a_balancer_that_ends_tls(make_site, trusted):
             socket.wait_for("hello")
 
 
-@pytest.mark.parametrize("ping_seconds", [0.5, 25])
+@pytest.mark.parametrize("ping_seconds", [0.5, pytest.param(25, marks=slow)])
 def test_channels__silence_longer_than_the_read_timeout(make_site, ping_seconds):
     """An idle socket stays when pings come more often than the time-out, and is cut when they don't."""
     with make_site(settings={"CATMAID_NOTIFY_PING_SECONDS": ping_seconds}) as site:

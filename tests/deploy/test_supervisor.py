@@ -18,6 +18,7 @@ from tests.support.environment import require
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+slow = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def _needs_nginx():
     require("nginx")
 
 
-@pytest.mark.parametrize("wsgi", ["gunicorn", pytest.param("uwsgi", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wsgi", ["gunicorn", pytest.param("uwsgi", marks=slow)])
 def test_site__runs_and_stops_without_cutting_anything_off(make_site, tmp_path, wsgi):
     with make_site(settings={"STATIC_ROOT": str(tmp_path)}) as site:
         site.manage("collectstatic", "--noinput", "--verbosity=0")
@@ -101,7 +102,7 @@ def test_shared_socket__works_under_the_script_too(site):
     wait_until_served(site)
 
 
-@pytest.mark.parametrize("wrong", ["program", "group", "background"])
+@pytest.mark.parametrize("wrong", ["program", *(pytest.param(how, marks=slow) for how in ("group", "background"))])
 def test_shared_socket__socket_operation_on_non_socket(site, wrong):
     """What an administrator sees who takes another kind of section, or loses the socket in a script."""
     text = site.config("supervisor", "shared-socket.conf", asgi_port=site.daphne_port)
