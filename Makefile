@@ -76,6 +76,10 @@ unit-postgresql: venv ## Those of them that use a database, on PostgreSQL
 real: venv ## Tests with real servers, workers and Chromium
 	$(PYTEST) -m 'real and not slow'
 
+.PHONY: test-slow
+test-slow: venv ## Tests that take minutes by their nature: deadlines as they are by default, 1,000 sockets
+	$(PYTEST) -m 'real and slow' tests/real tests/security
+
 .PHONY: test-brokers
 test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fetched once, as root), slow tests included
 	scripts/brokers.sh $(PYTEST) -k 'not memory and not redis' tests/layers/test_conformance.py \

@@ -18,6 +18,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
+from django.views.decorators.debug import sensitive_variables
 
 from catmaid_notify import protocol, publish
 from catmaid_notify.batches import batches
@@ -47,6 +48,7 @@ BATCH = 1000
 """Users that are written with one round of statements."""
 
 
+@sensitive_variables()  # no error mail shows what users are told
 def notify_user(
     user: Any,
     title: str,
@@ -84,6 +86,7 @@ def notify_user(
     return message
 
 
+@sensitive_variables()
 def notify_users(
     users: Iterable[Any],
     title: str,
@@ -134,6 +137,7 @@ def mark_read(user: Any, ids: Iterable[int] | None = None) -> list[int]:
     return found
 
 
+@sensitive_variables()
 def msg_user(user: Any, event: str, payload: Any = None) -> None:
     """Send an event to the pages that a user has open now, after commit; at most once, nothing is stored.
 

@@ -219,6 +219,10 @@ class Hub:
         # Copied: a socket that is closed meanwhile leaves the set.
         created = time.monotonic() - age + AGE_SLACK_SECONDS if age else math.inf
         plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
+        if max(plain_size, v1_size) > conf.UNACKED_BYTES_MAX // 2:
+            # Somebody else's: what is published by this app is much smaller. It would close all sockets of the group.
+            logger.warning("Frame dropped, too large: group=%.100r bytes=%d", group, max(plain_size, v1_size))
+            return
         for socket in tuple(room.sockets):
             if socket.is_v1:
                 if v1_text is not None:

@@ -85,6 +85,10 @@ class Message(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def __repr__(self) -> str:
+        """Name the row, and nothing of what users are told: representations end in logs."""
+        return f"<Message: {self.pk}>"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the message as clients get it."""
         return {
@@ -151,6 +155,10 @@ class TaskProgress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title}: {self.done:g} of {self.total:g}"
+
+    def __repr__(self) -> str:
+        """As that of `Message`."""
+        return f"<TaskProgress: {self.pk}>"
 
     def as_dict(self, state: str = State.RUNNING) -> dict[str, Any]:
         """Return the task as clients get it."""

@@ -14,6 +14,7 @@ from django.utils.html import escape
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from catmaid_notify import api
@@ -39,6 +40,7 @@ def signed_in(view: View) -> View:
     """Answer 401 in JSON where nobody is signed in; a redirect to a login page helps no script."""
 
     @wraps(view)
+    @sensitive_variables()  # messages are in no error mail
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return _error(401, _("You are not signed in."))

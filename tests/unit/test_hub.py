@@ -312,13 +312,14 @@ async def test_deliver__socket_that_fails_keeps_nobody_from_theirs(
 async def test_deliver__socket_that_is_closed_by_it_disturbs_nobody(
     layer: SpyLayer, hub: Hub, settings: Settings
 ) -> None:
-    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 100
+    settings.CATMAID_NOTIFY_UNACKED_BYTES_MAX = 1000
     full, fresh = await joined(hub), Listener()
-    hub.deliver("updates-7", message("a" * 90))
+    hub.deliver("updates-7", message("a" * 490))
+    hub.deliver("updates-7", message("a" * 400))
     await hub.join(fresh.socket)
-    hub.deliver("updates-7", message("b" * 20))
+    hub.deliver("updates-7", message("b" * 200))
     assert full.codes == [Close.SILENT]
-    assert fresh.texts == ["b" * 20]
+    assert fresh.texts == ["b" * 200]
 
 
 # -- From the broker
@@ -366,6 +367,17 @@ async def test_receive__what_is_no_message_is_dropped_and_all_goes_on(layer: Spy
     async with asyncio.timeout(1):
         assert await listener.got(1) == ["fence"]
     assert hub.is_well
+
+
+async def test_receive__frame_that_would_close_everybody_is_dropped(
+    layer: SpyLayer, hub: Hub, log: pytest.LogCaptureFixture
+) -> None:
+    listener = await joined(hub)
+    layer.arrive(message("a" * 20 * 1024 * 1024))
+    layer.arrive(message("fence"))
+    assert await listener.got(1) == ["fence"]
+    assert listener.codes == []
+    assert "bytes=20971520" in log.text
 
 
 @pytest.mark.parametrize("pk", [[1], {"a": 1}, "12", 1.5, None, b"1"], ids=ascii)
