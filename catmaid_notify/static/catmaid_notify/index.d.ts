@@ -113,8 +113,7 @@ export interface Adapters {
     reportError: (error: unknown) => void;
 }
 
-export class Notifier extends EventTarget {
-    constructor(options: NotifierOptions);
+export interface Notifier extends EventTarget {
     readonly state: State;
     /** How messages come in at present; "websocket" also where another tab has it. */
     readonly transport: "websocket" | "polling" | "none";
@@ -130,7 +129,7 @@ export class Notifier extends EventTarget {
     stop(): void;
     /** Ask the inbox now; resolves to whether it answered. Waits as long as the server asked us to. */
     sync(): Promise<boolean>;
-    /** Resolves to whether the server took it; where it didn't, the messages are unread again and there is an `error` event. */
+    /** Resolves to whether the server took it; where it didn't, there is an `error` event. */
     markRead(what: number | readonly number[] | { all: true }): Promise<boolean>;
     /** Resolves to true in one tab of this browser only, of all that ever ask for `key`: a toast is shown once. */
     claim(key: string): Promise<boolean>;

@@ -1,2 +1,2 @@
-/** The public parts of the client. Importing it does nothing; `auto.js` is what the template tag loads. */
-export { createNotifier, Notifier } from "./notifier.js";
+/** The public part of the client. Importing it does nothing; `auto.js` is what the template tag loads. */
+export { createNotifier } from "./notifier.js";

@@ -1,8 +1,8 @@
 import { browserAdapters } from "./adapters.js";
 import { INTERVALS } from "./backoff.js";
-import { Lifecycle } from "./lifecycle.js";
-import { Mailbox } from "./mailbox.js";
-import { Page } from "./page.js";
+import { makeLifecycle } from "./lifecycle.js";
+import { makeMailbox } from "./mailbox.js";
+import { watchPage } from "./page.js";
 import {
     MESSAGE_READ,
     NEW_MESSAGE,
@@ -14,13 +14,15 @@ import {
 } from "./protocol.js";
 import { request } from "./request.js";
 import { toIds, toMessage, toTask } from "./shapes.js";
-import { InboxSync } from "./sync.js";
-import { Tasks } from "./tasks.js";
-import { Topics } from "./topics.js";
+import { makeSync } from "./sync.js";
+import { makeTasks } from "./tasks.js";
+import { makeTopics } from "./topics.js";
 
 /**
- * Return a notifier: the inbox of who is signed in, kept up to date by pushes and, where there is no socket, by polling.
- * Does nothing before `start()`.
+ * Return a notifier, an `EventTarget`: the inbox of who is signed in, kept up to date by pushes and, where there is no socket,
+ * by polling. Does nothing before `start()`.
+ *
+ * The socket is a hint, the unread set is the truth: whatever may have been missed is asked for.
  *
  * @param {object} options
  * @param {string} options.unreadUrl  where the unread set is
@@ -33,390 +35,314 @@ import { Topics } from "./topics.js";
  * @param {object} [options.intervals]  replaces some of `INTERVALS` (backoff.js), until the server says
  * @param {object} [options.adapters]  replaces some of `browserAdapters()` (adapters.js)
  */
-export function createNotifier(options) {
-    return new Notifier(options);
-}
+export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrftoken", csrfToken = "", ...options }) {
+    const adapters = { ...browserAdapters(), ...options.adapters };
+    const { document, reportError } = adapters;
+    const intervals = { ...INTERVALS, ...options.intervals };
+    const posts = new Set(); // AbortControllers of reads that are under way
+    const sync = makeSync({
+        adapters,
+        intervals,
+        url: options.unreadUrl,
+        on: { result: synced, failure: (error) => fail("sync", error) },
+    });
+    const lifecycle = makeLifecycle({
+        adapters,
+        intervals,
+        sync,
+        url: new URL(options.updatesUrl, document?.baseURI).href.replace(/^http/, "ws"),
+        on: { state: changed, user: () => user, hello, frame: receive, otherUser: () => switchUser("") },
+    });
+    const { tabs } = lifecycle;
+    const mailbox = makeMailbox(() => sync.started);
+    const tasks = makeTasks(() => sync.started);
+    const topics = makeTopics({ send: lifecycle.send, call, id: tabs.id });
+    let unwatch = null;
+    let isFirstSync = true;
+    let closeCode = null;
 
-/** The socket is a hint, the unread set is the truth: whatever may have been missed is asked for. */
-export class Notifier extends EventTarget {
-    #adapters;
-    #options;
-    #intervals;
-    #user;
-    #mailbox;
-    #tasks;
-    #topics;
-    #sync;
-    #lifecycle;
-    #page;
-    #isFirstSync = true;
-    #isStale = false; // a sync is wanted once the server has confirmed what was read
-    #posts = new Set(); // AbortControllers of reads that are under way
-    #closeCode = null;
+    const notifier = new EventTarget();
 
-    constructor(options) {
-        super();
-        const adapters = { ...browserAdapters(), ...options.adapters };
-        const intervals = { ...INTERVALS, ...options.intervals };
-        this.#adapters = adapters;
-        this.#intervals = intervals;
-        this.#options = options;
-        this.#user = options.user ?? "";
-        const sync = new InboxSync({
-            adapters,
-            intervals,
-            url: options.unreadUrl,
-            on: {
-                result: (unreadSet) => this.#synced(unreadSet),
-                failure: (error) => this.#fail("sync", error),
-            },
-        });
-        const lifecycle = new Lifecycle({
-            adapters,
-            intervals,
-            sync,
-            url: socketUrl(options.updatesUrl, adapters.document),
-            on: {
-                state: (change) => this.#stateChanged(change),
-                user: () => this.#user,
-                hello: (payload) => this.#hello(payload),
-                frame: (frame) => this.#receive(frame),
-                otherUser: () => this.#switchUser(""),
-            },
-        });
-        this.#sync = sync;
-        this.#lifecycle = lifecycle;
-        this.#mailbox = new Mailbox(() => sync.started);
-        this.#tasks = new Tasks(() => sync.started);
-        this.#topics = new Topics({
-            id: lifecycle.tabs.id,
-            send: (frame) => lifecycle.send(frame),
-            call: (fn, value) => this.#call(fn, value),
-        });
-        this.#page = new Page({ adapters, on: lifecycle });
-    }
+    // What comes in
 
-    get state() {
-        return this.#lifecycle.state;
-    }
-
-    /** How messages come in at present: "websocket" (also where another tab has it), "polling" or "none". */
-    get transport() {
-        if (this.#lifecycle.asleep) {
-            return "none";
-        }
-        return this.#lifecycle.isGood ? "websocket" : "polling";
-    }
-
-    /** The code with which the server closed the latest socket, where that explains the state; else `null`. */
-    get closeCode() {
-        return this.#closeCode;
-    }
-
-    /** Primary key of the user as text; empty while unknown. */
-    get user() {
-        return this.#user;
-    }
-
-    /** Where the pages of the whole inbox are. */
-    get messagesUrl() {
-        return this.#options.messagesUrl;
-    }
-
-    /** `{count, more, messages}`: the newest unread messages, newest first, and how many there are in all. */
-    get unread() {
-        const { count, more, messages } = this.#mailbox;
-        return { count, more, messages };
-    }
-
-    /** The running tasks. */
-    get tasks() {
-        return this.#tasks.list;
-    }
-
-    start() {
-        this.#page.watch();
-        this.#lifecycle.start();
-    }
-
-    stop() {
-        this.#lifecycle.stop();
-        this.#page.unwatch();
-        for (const controller of this.#posts) {
-            controller.abort();
-        }
-    }
-
-    /** Ask the inbox now. Resolves to whether it answered. */
-    async sync() {
-        return this.#lifecycle.asleep ? false : this.#sync.refresh();
-    }
-
-    /**
-     * Mark messages as read: at once here, then at the server. Resolves to whether the server took it; where it didn't, they are
-     * unread again and there is an `error` event.
-     */
-    async markRead(what) {
-        const all = what?.all === true;
-        const ids = toIds(Array.isArray(what) ? what : [what]);
-        if (!all && ids.length === 0) {
-            return true;
-        }
-        const user = this.#user;
-        const { read, settle, undo } = this.#mailbox.expectRead(all ? "all" : ids);
-        const body = all ? { all } : { ids };
-        this.#announceRead({ all, ids: read });
-        try {
-            const { count } = await this.#post(body);
-            settle();
-            this.#isStale ||= count !== this.#mailbox.count;
-            this.#lifecycle.tabs.share({ event: MESSAGE_READ, payload: body });
-            return true;
-        } catch (error) {
-            if (user === this.#user) {
-                undo();
-                this.#emit("unread", this.unread);
-            } else {
-                settle();
-            }
-            this.#isStale = true;
-            this.#fail("read", error);
-            return false;
-        } finally {
-            this.#refreshStale();
-        }
-    }
-
-    /** Resolves to whether, of all tabs of this browser that claim `key`, it is this one that gets it: a toast is shown once. */
-    claim(key) {
-        return this.#lifecycle.tabs.claim(key);
-    }
-
-    /** Follow a topic: `fn({event, payload, topic})`. Returns a function that ends it. Topics come over the socket only. */
-    subscribe(topic, fn) {
-        return this.#topics.subscribe(topic, fn);
-    }
-
-    /** Publish into a topic, at most once. Returns whether there was a socket to send it on. */
-    publish(topic, event, payload = null) {
-        return this.#topics.publish(topic, event, payload);
-    }
-
-    /** Call `fn(detail)` at each event of this type. Returns a function that ends it, as does `signal`. */
-    on(type, fn, { signal } = {}) {
-        const listener = ({ detail }) => this.#call(fn, detail);
-        this.addEventListener(type, listener, { signal });
-        return () => this.removeEventListener(type, listener);
-    }
-
-    #stateChanged(change) {
-        this.#closeCode = this.#lifecycle.isGood ? null : (change.code ?? this.#closeCode);
+    function changed(change) {
+        closeCode = lifecycle.isGood() ? null : (change.code ?? closeCode);
         if (change.code === OLD_DIALECT) {
-            this.#fail("socket", new Error("The server no longer speaks this page's dialect. Reload the page."), change.code);
+            fail("socket", new Error("The server has another dialect; reload the page."), change.code);
         }
-        this.#emit("state", change);
+        emit("state", change);
     }
 
-    #hello(payload) {
-        for (const [name, key] of [
-            ["pingMs", "ping_ms"],
-            ["pollMs", "poll_ms"],
-            ["syncMs", "sync_ms"],
-        ]) {
-            if (Number.isFinite(payload[key]) && payload[key] > 0) {
-                this.#intervals[name] = payload[key];
+    function hello({ user: name, ping_ms: pingMs, poll_ms: pollMs, sync_ms: syncMs }) {
+        for (const [key, valueMs] of Object.entries({ pingMs, pollMs, syncMs })) {
+            if (valueMs > 0) {
+                intervals[key] = valueMs;
             }
         }
-        if (this.#meet(payload.user)) {
-            this.#lifecycle.part();
+        if (meet(name)) {
+            lifecycle.part();
         }
-        this.#topics.resume();
+        topics.resume();
     }
 
-    #receive({ event, payload, topic = null, ref }) {
+    function receive({ event, payload, topic = null, ref }) {
         switch (event) {
             case NEW_MESSAGE:
-                this.#pushed(toMessage(payload?.message));
+                pushed(toMessage(payload?.message));
                 break;
             case MESSAGE_READ:
-                this.#readElsewhere(payload ?? {});
+                wereRead(payload?.all ? undefined : toIds(payload?.ids));
                 break;
             case TASK_PROGRESS:
-                this.#progressed(toTask(payload));
+                progressed(toTask(payload));
                 break;
             case SUBSCRIBED:
             case UNSUBSCRIBED:
             case REFUSED: {
-                const refused = this.#topics.answer({ event, ref });
-                if (refused !== null) {
-                    this.#fail("topic", new Error(`Topic ${refused}: ${payload?.reason ?? "refused"}`));
+                const refused = topics.answer({ event, ref });
+                if (refused) {
+                    fail("topic", new Error(`Topic ${refused}: ${payload?.reason ?? event}`));
                 }
                 break;
             }
             default: {
                 const detail = { event, payload, topic };
-                this.#topics.deliver(detail);
-                this.#emit("event", detail);
+                topics.deliver(detail);
+                emit("event", detail);
             }
         }
     }
 
-    #pushed(message) {
+    function pushed(message) {
         if (!message) {
-            this.#sync.refresh(); // somebody else's frame (CATMAID's own code sends some): the inbox has the rest
-        } else if (this.#mailbox.add(message)) {
-            this.#emit("message", { message, backlog: false, via: "push" });
-            this.#emit("unread", this.unread);
+            sync.refresh(); // somebody else's frame (CATMAID's own code sends some): the inbox has the rest
+        } else if (mailbox.add(message)) {
+            emit("message", { message, backlog: false, via: "push" });
+            emit("unread", mailbox.unread);
         }
     }
 
-    #readElsewhere(payload) {
-        const all = payload.all === true;
-        const { read, sure } = all ? this.#mailbox.markAllRead() : this.#mailbox.markRead(toIds(payload.ids));
-        if (all || read.length > 0) {
-            this.#announceRead({ all, ids: read });
+    function wereRead(ids) {
+        const { gone, isSure } = mailbox.markRead(ids);
+        if (!ids || gone.length > 0) {
+            emit("read", { all: !ids, ids: gone });
+            emit("unread", mailbox.unread);
         }
-        this.#isStale ||= !sure;
-        this.#refreshStale();
-    }
-
-    #announceRead(detail) {
-        this.#emit("read", detail);
-        this.#emit("unread", this.unread);
-    }
-
-    #progressed(task) {
-        if (task && this.#tasks.update(task)) {
-            this.#emit("progress", task);
-            this.#emit("tasks", this.tasks);
+        if (!isSure) {
+            ask();
         }
     }
 
-    #synced(unreadSet) {
-        if (this.#meet(unreadSet.user)) {
+    function progressed(task) {
+        if (task && tasks.update(task)) {
+            emit("progress", task);
+            emit("tasks", tasks.list);
+        }
+    }
+
+    function synced(unreadSet) {
+        if (meet(unreadSet.user)) {
             // The socket is still the former user's. A new one shows who it is now; this answer may be used already.
-            this.#lifecycle.part();
+            lifecycle.part();
         }
-        const applied = this.#mailbox.apply(unreadSet);
+        const applied = mailbox.apply(unreadSet);
         if (!applied) {
-            this.#isStale = true;
-            this.#refreshStale();
+            sync.refresh();
             return;
         }
-        const isFirst = this.#isFirstSync;
-        this.#isFirstSync = false;
-        const { news, changed } = this.#tasks.apply(unreadSet.tasks);
-        this.#lifecycle.synced();
-        if (applied.read.length > 0) {
-            this.#emit("read", { all: false, ids: applied.read });
+        const { fresh, gone } = applied;
+        const isFirst = isFirstSync;
+        const { news, changed: isChanged } = tasks.apply(unreadSet.tasks);
+        isFirstSync = false;
+        lifecycle.synced();
+        if (gone.length > 0) {
+            emit("read", { all: false, ids: gone });
         }
-        for (const { message, backlog } of applied.fresh) {
-            this.#emit("message", { message, backlog: backlog || isFirst, via: "sync" });
+        for (const { message, backlog } of fresh) {
+            emit("message", { message, backlog: backlog || isFirst, via: "sync" });
         }
-        this.#emit("unread", this.unread);
+        emit("unread", mailbox.unread);
         for (const task of news) {
-            this.#emit("progress", task);
+            emit("progress", task);
         }
-        if (changed) {
-            this.#emit("tasks", this.tasks);
+        if (isChanged) {
+            emit("tasks", tasks.list);
         }
-        this.#emit("sync", { ok: true });
+        emit("sync", { ok: true });
     }
 
     /** Take note of who the server says is signed in; return whether it is somebody else than before. */
-    #meet(user) {
-        const previous = this.#user;
-        if (typeof user !== "string" || user === "" || user === previous) {
+    function meet(name) {
+        const previous = user;
+        if (!name || name === previous) {
             return false;
         }
-        if (previous !== "") {
-            this.#switchUser(user);
+        if (previous) {
+            switchUser(name);
             return true;
         }
-        this.#user = user;
-        this.#emit("user", { user, previous });
-        this.#lifecycle.enter();
+        user = name;
+        emit("user", { user, previous });
+        lifecycle.enter();
         return false;
     }
 
-    #switchUser(user) {
-        const previous = this.#user;
-        this.#user = user;
-        this.#mailbox.clear();
-        this.#tasks.clear();
-        this.#sync.forget();
-        this.#isFirstSync = true;
-        this.#emit("user", { user, previous });
-        this.#emit("unread", this.unread);
-        this.#emit("tasks", this.tasks);
+    function switchUser(name) {
+        const previous = user;
+        user = name;
+        mailbox.clear();
+        tasks.clear();
+        sync.forget();
+        isFirstSync = true;
+        emit("user", { user, previous });
+        emit("unread", mailbox.unread);
+        emit("tasks", tasks.list);
     }
 
-    #refreshStale() {
-        if (this.#isStale && !this.#mailbox.pending && !this.#lifecycle.asleep) {
-            this.#isStale = false;
-            this.#sync.refresh();
-        }
+    // What goes out
+
+    async function ask() {
+        return !lifecycle.isAsleep() && sync.refresh();
     }
 
-    async #post(body) {
+    async function post(body) {
         const controller = new AbortController();
-        this.#posts.add(controller);
+        posts.add(controller);
         try {
-            const answer = await request({
-                adapters: this.#adapters,
-                url: this.#options.readUrl,
+            await request({
+                adapters,
+                url: options.readUrl,
                 controller,
                 method: "POST",
-                headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken() },
+                headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
                 body: JSON.stringify(body),
                 keepalive: true, // the click that reads a message may also leave the page
             });
-            return answer.body ?? {};
         } finally {
-            this.#posts.delete(controller);
+            posts.delete(controller);
         }
     }
 
     /** The cookie comes first: unlike what the page was rendered with, it follows a login in another tab. */
-    #csrfToken() {
-        const { csrfCookie = "csrftoken", csrfToken = "" } = this.#options;
-        const cookies = (this.#adapters.document?.cookie ?? "").split("; ");
+    function token() {
+        const cookies = (document?.cookie ?? "").split("; ");
         const cookie = cookies.find((one) => one.startsWith(`${csrfCookie}=`));
         return cookie ? decodeURIComponent(cookie.slice(csrfCookie.length + 1)) : csrfToken;
     }
 
-    #fail(kind, error, code = null) {
+    function fail(kind, error, code = null) {
         const { status = null } = error;
+        const isSync = kind === "sync";
         if (status === 401) {
-            this.#lifecycle.signOut();
-            if (kind === "sync") {
+            lifecycle.signOut();
+            if (isSync) {
                 return; // that is an answer
             }
         }
-        this.#emit("error", { kind, error, status, code });
-        if (kind === "sync") {
-            this.#emit("sync", { ok: false });
+        emit("error", { kind, error, status, code });
+        if (isSync) {
+            emit("sync", { ok: false });
         }
     }
 
-    #emit(type, detail) {
-        this.#adapters.logger?.debug(`catmaid_notify ${type}`, detail);
-        this.dispatchEvent(new CustomEvent(type, { detail }));
+    function emit(type, detail) {
+        adapters.logger?.debug(type, detail);
+        notifier.dispatchEvent(new CustomEvent(type, { detail }));
     }
 
-    #call(fn, value) {
+    function call(fn, value) {
         try {
             fn(value);
         } catch (error) {
-            this.#adapters.reportError(error);
+            reportError(error);
         }
     }
-}
 
-/** Return the `ws` or `wss` URL that belongs to `url`, which may be a mere path. */
-function socketUrl(url, document) {
-    const resolved = new URL(url, document?.baseURI);
-    resolved.protocol = resolved.protocol.replace(/^http/, "ws");
-    resolved.hash = "";
-    return resolved.href;
+    const api = {
+        messagesUrl,
+
+        get state() {
+            return lifecycle.state;
+        },
+
+        /** How messages come in at present: "websocket" (also where another tab has it), "polling" or "none". */
+        get transport() {
+            return lifecycle.isGood() ? "websocket" : lifecycle.isAsleep() ? "none" : "polling";
+        },
+
+        /** The code with which the server closed the latest socket, where that explains the state; else `null`. */
+        get closeCode() {
+            return closeCode;
+        },
+
+        /** Primary key of the user as text; empty while unknown. */
+        get user() {
+            return user;
+        },
+
+        /** `{count, more, messages}`: the newest unread messages, newest first, and how many there are in all. */
+        get unread() {
+            return mailbox.unread;
+        },
+
+        /** The running tasks. */
+        get tasks() {
+            return tasks.list;
+        },
+
+        start() {
+            unwatch ??= watchPage(adapters, lifecycle);
+            lifecycle.start();
+        },
+
+        stop() {
+            lifecycle.stop();
+            unwatch?.();
+            unwatch = null;
+            for (const controller of posts) {
+                controller.abort();
+            }
+        },
+
+        /** Ask the inbox now. Resolves to whether it answered. */
+        sync: ask,
+
+        /** Mark messages as read, here and in the user's other tabs. Resolves to whether the server took it. */
+        async markRead(what) {
+            const payload = what?.all === true ? { all: true } : { ids: toIds([what].flat()) };
+            const reader = user;
+            try {
+                if (payload.all || payload.ids.length > 0) {
+                    await post(payload);
+                    if (reader === user) {
+                        const frame = { event: MESSAGE_READ, payload };
+                        receive(frame);
+                        tabs.share(frame);
+                    }
+                }
+                return true;
+            } catch (error) {
+                fail("read", error);
+                ask(); // the server may have taken it all the same
+                return false;
+            }
+        },
+
+        /** Resolves to whether, of all tabs of this browser that claim `key`, it is this one that gets it. */
+        claim: tabs.claim,
+
+        /** Follow a topic: `fn({event, payload, topic})`. Returns a function that ends it. Topics come over the socket only. */
+        subscribe: topics.subscribe,
+
+        /** Publish into a topic, at most once. Returns whether there was a socket to send it on. */
+        publish: topics.publish,
+
+        /** Call `fn(detail)` at each event of this type. Returns a function that ends it, as does `signal`. */
+        on(type, fn, { signal } = {}) {
+            const listener = ({ detail }) => call(fn, detail);
+            notifier.addEventListener(type, listener, { signal });
+            return () => notifier.removeEventListener(type, listener);
+        },
+    };
+    return Object.defineProperties(notifier, Object.getOwnPropertyDescriptors(api));
 }

@@ -1,33 +1,20 @@
 /**
- * Tells what happens to the page: it is put to sleep (`suspend`), shown again (`resume`), may have slept or been without
- * a network (`wake`), or is looked at again (`shown`).
+ * Tell what happens to the page: it is put to sleep (`suspend`), shown again (`resume`), may have slept or been without a
+ * network (`wake`), or is looked at again (`shown`). Return a function that ends it.
  */
-export class Page {
-    #adapters;
-    #on;
-    #controller = null;
-
-    constructor({ adapters, on }) {
-        this.#adapters = adapters;
-        this.#on = on;
-    }
-
-    watch() {
-        this.unwatch();
-        const { signal } = (this.#controller = new AbortController());
-        const { window, document } = this.#adapters;
-        const on = this.#on;
-        const listen = (target, type, fn) => target?.addEventListener(type, fn, { signal });
-        listen(window, "pagehide", () => on.suspend());
-        listen(window, "pageshow", () => on.resume());
-        listen(window, "online", () => on.wake());
+export function watchPage({ window, document }, { suspend, resume, wake, shown }) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    for (const [target, type, fn] of [
+        [window, "pagehide", suspend],
+        [window, "pageshow", resume],
+        [window, "online", wake],
         // These two fire on the document, not on the window.
-        listen(document, "freeze", () => on.suspend());
-        listen(document, "resume", () => on.resume());
-        listen(document, "visibilitychange", () => document.visibilityState === "visible" && on.shown());
+        [document, "freeze", suspend],
+        [document, "resume", resume],
+        [document, "visibilitychange", () => document.visibilityState === "visible" && shown()],
+    ]) {
+        target?.addEventListener(type, fn, { signal });
     }
-
-    unwatch() {
-        this.#controller?.abort();
-    }
+    return () => controller.abort();
 }

@@ -1,5 +1,5 @@
 import { REQUEST_TIMEOUT_MS } from "./backoff.js";
-import { Timer } from "./timer.js";
+import { makeTimer } from "./timer.js";
 
 /**
  * Make a request as the page's user, and return `{response, body}`; the body is JSON, `undefined` for a 304.
@@ -8,12 +8,13 @@ import { Timer } from "./timer.js";
  * as it does when that takes too long.
  */
 export async function request({ adapters, url, controller, headers, ...init }) {
+    const { fetch } = adapters;
     const { signal } = controller;
-    const timeout = new Timer(adapters, () => controller.abort());
-    signal.onabort = () => timeout.stop();
+    const timeout = makeTimer(adapters, () => controller.abort());
+    signal.onabort = timeout.stop;
     timeout.start(REQUEST_TIMEOUT_MS);
     try {
-        const response = await adapters.fetch(url, {
+        const response = await fetch(url, {
             headers: { Accept: "application/json", ...headers },
             credentials: "same-origin",
             signal,

@@ -1,193 +1,177 @@
 import { failureDelayMs, pollDelayMs, retryAfterMs } from "./backoff.js";
 import { request } from "./request.js";
 import { toUnreadSet } from "./shapes.js";
-import { Timer } from "./timer.js";
+import { makeTimer } from "./timer.js";
 
 /**
- * Fetches the unread set: on demand, and again and again in the pace that it is given. One timer, one request at a time.
+ * Return what fetches the unread set: on demand, and again and again in the pace that it is given. One timer, one request at
+ * a time. `on` has `result(unreadSet)` and `failure(error)`.
  */
-export class InboxSync {
-    #adapters;
-    #url;
-    #intervals;
-    #on;
-    #timer;
-    #controller = null; // of the request that is under way
-    #waiters = []; // for the request that is under way, or the next one
-    #later = []; // for the one after that
-    #intervalMs = 0; // 0: paused
-    #sinceMs = -Infinity; // when the interval began
-    #dueAtMs = 0;
-    #holdUntilMs = 0;
-    #failures = 0;
-    #etag = null;
-    #last = null;
+export function makeSync({ adapters, url, intervals, on }) {
+    const { now, wallNow, random } = adapters;
+    const timer = makeTimer(adapters, due);
+    let current = null; // AbortController of the request that is under way
+    let started = 0;
+    let waiters = []; // for the request that is under way, or the next one
+    let later = []; // for the one after that
+    let intervalMs = 0; // 0: paused
+    let sinceMs = -Infinity; // when the interval began
+    let dueAtMs = 0;
+    let holdUntilMs = 0;
+    let failures = 0;
+    let etag = null;
+    let last = null;
 
-    /** Number of requests so far. It tells whether something happened before or after a request began. */
-    started = 0;
-
-    /** `on` has `result(unreadSet)` and `failure(error)`. */
-    constructor({ adapters, url, intervals, on }) {
-        this.#adapters = adapters;
-        this.#url = url;
-        this.#intervals = intervals;
-        this.#on = on;
-        this.#timer = new Timer(adapters, () => this.#due());
+    function armAt(atMs) {
+        dueAtMs = atMs;
+        timer.start(atMs - now());
     }
 
-    /** Ask every `intervalMs` from now on, counted from the last request's start, or from now if `afresh`. */
-    pace(intervalMs, afresh) {
-        this.#intervalMs = intervalMs;
-        if (afresh || this.#sinceMs < 0) {
-            this.#sinceMs = this.#adapters.now();
-        }
-        if (!this.#controller) {
-            this.#arm();
+    function arm() {
+        if (intervalMs && !current) {
+            const { pollMs } = intervals;
+            armAt(sinceMs + (failures ? failureDelayMs(failures, pollMs, random) : pollDelayMs(intervalMs, random)));
         }
     }
 
-    /** Ask in `delayMs` at the latest; the request that is under way, if any, counts. */
-    soon(delayMs) {
-        if (this.#intervalMs && !this.#controller) {
-            this.#armAt(Math.min(this.#dueAtMs, this.#adapters.now() + delayMs));
-        }
-    }
-
-    /**
-     * Ask now, and after the request that is under way, if any, once more: what comes back began after this call.
-     *
-     * Resolves to whether the server gave an answer. Waits as long as the server asked us to (`Retry-After`).
-     */
-    refresh() {
-        return new Promise((resolve) => {
-            if (this.#controller) {
-                this.#later.push(resolve);
-            } else {
-                this.#waiters.push(resolve);
-                this.#due();
-            }
-        });
-    }
-
-    /** Drop what is remembered of earlier answers, and the request that is under way. */
-    forget() {
-        this.#etag = null;
-        this.#cancel();
-        this.#waiters.push(...this.#later.splice(0));
-        if (this.#intervalMs) {
-            this.#arm();
-        }
-    }
-
-    /** Stop asking; nothing stays armed or under way. */
-    pause() {
-        this.#intervalMs = 0;
-        this.#failures = 0;
-        this.#timer.stop();
-        this.#cancel();
-        this.#settle([...this.#waiters.splice(0), ...this.#later.splice(0)], false);
-    }
-
-    #arm() {
-        const { random } = this.#adapters;
-        this.#armAt(
-            this.#sinceMs +
-                (this.#failures
-                    ? failureDelayMs(this.#failures, this.#intervals.pollMs, random)
-                    : pollDelayMs(this.#intervalMs, random)),
-        );
-    }
-
-    #armAt(atMs) {
-        this.#dueAtMs = atMs;
-        this.#timer.start(atMs - this.#adapters.now());
-    }
-
-    #due() {
-        if (this.#adapters.now() < this.#holdUntilMs) {
-            this.#armAt(this.#holdUntilMs);
+    function due() {
+        if (now() < holdUntilMs) {
+            armAt(holdUntilMs);
         } else {
-            this.#begin();
+            void begin();
         }
     }
 
-    async #begin() {
+    async function begin() {
         const controller = new AbortController();
-        this.#controller = controller;
-        this.#timer.stop();
-        this.#sinceMs = this.#adapters.now();
-        this.started += 1;
-        let unreadSet = null;
-        let failure = null;
+        current = controller;
+        timer.stop();
+        sinceMs = now();
+        started += 1;
+        let unreadSet, failure;
         try {
-            unreadSet = await this.#ask(controller);
+            unreadSet = await ask(controller);
         } catch (error) {
             failure = error;
         }
-        if (this.#controller === controller) {
-            this.#controller = null;
-            this.#finish(unreadSet, failure);
+        if (current === controller) {
+            current = null;
+            finish(unreadSet, failure);
         }
     }
 
-    async #ask(controller) {
+    async function ask(controller) {
         const { response, body } = await request({
-            adapters: this.#adapters,
-            url: this.#url,
+            adapters,
+            url,
             controller,
-            headers: this.#etag && { "If-None-Match": this.#etag },
+            headers: etag && { "If-None-Match": etag },
             cache: "no-store", // our own ETag, not the browser's: a 304 must reach us
         });
-        const unreadSet = body === undefined ? this.#last : toUnreadSet(body);
+        const unreadSet = body === undefined ? last : toUnreadSet(body);
         if (!unreadSet) {
-            throw new Error("The inbox answered with something that is not an unread set.");
+            throw new Error("The answer is not an unread set.");
         }
-        if (this.#controller === controller && body) {
-            this.#etag = response.headers.get("ETag");
-            this.#last = unreadSet;
+        if (current === controller && body) {
+            etag = response.headers.get("ETag");
+            last = unreadSet;
         }
         return unreadSet;
     }
 
-    #finish(unreadSet, failure) {
-        const waiters = this.#waiters;
-        this.#waiters = this.#later;
-        this.#later = [];
-        this.#failures = failure ? this.#failures + 1 : 0;
+    function finish(unreadSet, failure) {
+        const answered = waiters;
+        waiters = later;
+        later = [];
+        failures = failure ? failures + 1 : 0;
         if (failure) {
-            this.#hold(failure);
+            hold(failure);
         }
-        if (this.#intervalMs) {
-            this.#arm();
-        }
+        arm();
         if (failure) {
-            this.#on.failure(failure);
+            on.failure(failure);
         } else {
-            this.#on.result(unreadSet);
+            on.result(unreadSet);
         }
-        this.#settle(waiters, !failure);
-        if (this.#waiters.length > 0 && !this.#controller) {
-            this.#due();
+        settle(answered, !failure);
+        if (waiters.length > 0 && !current) {
+            due();
         }
     }
 
-    #hold({ status, retryAfter }) {
-        const askedMs = retryAfterMs(retryAfter, this.#adapters.wallNow());
+    function hold({ status, retryAfter }) {
+        const askedMs = retryAfterMs(retryAfter, wallNow());
         if ((status === 429 || status === 503) && askedMs !== null) {
-            this.#failures = 1; // the server's word replaces our own back-off
-            this.#holdUntilMs = this.#adapters.now() + askedMs;
+            failures = 1; // the server's word replaces our own back-off
+            holdUntilMs = now() + askedMs;
         }
     }
 
-    #cancel() {
-        const controller = this.#controller;
-        this.#controller = null;
+    function cancel() {
+        const controller = current;
+        current = null;
         controller?.abort();
     }
 
-    #settle(waiters, answered) {
-        for (const resolve of waiters) {
+    function settle(resolvers, answered) {
+        for (const resolve of resolvers) {
             resolve(answered);
         }
     }
+
+    return {
+        /** Number of requests so far. It tells whether something happened before or after a request began. */
+        get started() {
+            return started;
+        },
+
+        /** Ask every `ms` from now on, counted from the last request's start, or from now if `afresh`. */
+        pace(ms, afresh) {
+            intervalMs = ms;
+            if (afresh || sinceMs < 0) {
+                sinceMs = now();
+            }
+            arm();
+        },
+
+        /** Ask in `delayMs` at the latest; the request that is under way, if any, counts. */
+        soon(delayMs) {
+            if (intervalMs && !current) {
+                armAt(Math.min(dueAtMs, now() + delayMs));
+            }
+        },
+
+        /**
+         * Ask now, and after the request that is under way, if any, once more: what comes back began after this call.
+         *
+         * Resolves to whether the server gave an answer. Waits as long as the server asked us to (`Retry-After`).
+         */
+        refresh() {
+            return new Promise((resolve) => {
+                if (current) {
+                    later.push(resolve);
+                } else {
+                    waiters.push(resolve);
+                    due();
+                }
+            });
+        },
+
+        /** Drop what is remembered of earlier answers, and the request that is under way. */
+        forget() {
+            etag = null;
+            cancel();
+            waiters.push(...later.splice(0));
+            arm();
+        },
+
+        /** Stop asking; nothing stays armed or under way. */
+        pause() {
+            intervalMs = 0;
+            failures = 0;
+            timer.stop();
+            cancel();
+            settle([...waiters.splice(0), ...later.splice(0)], false);
+        },
+    };
 }

@@ -1,225 +1,214 @@
 import { CLAIM_MS, LEADER_ANSWER_MS, LEADER_QUIET_MS } from "./backoff.js";
-import { Timer } from "./timer.js";
+import { makeTimer } from "./timer.js";
 
 /**
- * The tabs of one user on one site in one browser: one of them leads and has the socket, the others follow.
+ * Return this tab as one of those of one user on one site in one browser: one of them leads and has the socket, the others
+ * follow.
  *
  * A lock says who leads. A channel carries what the leader receives to the others, and what they send to it. A leader that
  * is silent for too long loses the lock. Where there are no locks, every tab leads itself; the channel is there all the same.
+ *
+ * `on` has `lead()`, `lose()`, `follow(hello)` with `null` while the leader has no socket, `frame(frame)`, and, for the leader,
+ * `send(frame, tab)` and `leave(tab)`.
  */
-export class Tabs {
-    #adapters;
-    #on;
-    #name;
-    #channel = null;
-    #membership = null; // AbortController
-    #leader = null; // id of the tab that is followed
-    #hello = null; // what the leader of the others, this tab, has to say
-    #isAsked = false;
-    #quiet;
-    #claims = new Map(); // key → {resolve, timer}, while others may object
-    #taken = new Set(); // keys that some tab has got
-
-    /** Tells this tab from the others. */
-    id;
-    leads = false;
-
-    /**
-     * `on` has `lead()`, `lose()`, `follow(hello)` with `null` while the leader has no socket, `frame(frame)`, and, for the
-     * leader, `send(frame, tab)` and `leave(tab)`.
-     */
-    constructor({ adapters, on }) {
-        this.#adapters = adapters;
-        this.#on = on;
-        this.#quiet = new Timer(adapters, () => this.#silent());
-        this.id = String(adapters.random());
-    }
-
-    get joined() {
-        return this.#membership !== null;
-    }
+export function makeTabs({ adapters, on }) {
+    const { BroadcastChannel, locks, random } = adapters;
+    const id = String(random()); // tells this tab from the others
+    const quiet = makeTimer(adapters, silent);
+    const claims = new Map(); // key → {resolve, timer}, while others may object
+    const taken = new Set(); // keys that some tab has got
+    let group; // name of the lock and the channel
+    let channel = null;
+    let membership = null; // AbortController
+    let leader = null; // id of the tab that is followed
+    let leads = false;
+    let said = null; // what the leader, if it is this tab, has told last
+    let isAsked = false;
 
     /** Become one of the tabs of this name, to lead or to follow. */
-    join(name) {
-        this.listen(name);
-        this.#contend(false);
-        if (!this.leads) {
-            this.#hear();
-            this.#post({ ask: true });
+    function join(name) {
+        listen(name);
+        contend(false);
+        if (!leads) {
+            hear();
+            post({ ask: true });
         }
     }
 
     /** Hear the others, and take no part. */
-    listen(name) {
-        this.leave();
-        this.#name = name;
-        const { BroadcastChannel } = this.#adapters;
+    function listen(name) {
+        leave();
+        group = name;
         if (BroadcastChannel) {
-            this.#channel = new BroadcastChannel(name);
-            this.#channel.onmessage = ({ data }) => this.#receive(data);
+            channel = new BroadcastChannel(name);
+            channel.onmessage = ({ data }) => receive(data);
         }
     }
 
-    leave() {
-        this.#post({ bye: true });
-        this.#channel?.close(); // what is still on its way here is dropped
-        this.#channel = null;
-        this.#membership?.abort();
-        this.#membership = null;
-        this.#leader = null;
-        this.#quiet.stop();
-        this.leads = false;
-        for (const key of this.#claims.keys()) {
-            this.#settle(key, true);
+    function leave() {
+        post({ bye: true });
+        channel?.close(); // what is still on its way here is dropped
+        membership?.abort();
+        channel = membership = leader = null;
+        quiet.stop();
+        leads = false;
+        for (const key of claims.keys()) {
+            settle(key, true);
         }
     }
 
-    /** Tell the others, as their leader, that there is a socket that said hello, or, with `null`, that there is none. */
-    tell(hello) {
-        this.#hello = hello;
-        this.#post({ lead: hello });
-    }
-
-    /** Hand on, as the leader, a frame that came over the socket. */
-    relay(frame) {
-        if (this.#adapters.locks) {
-            this.#post({ frame });
-        }
-    }
-
-    /** Hand a frame to the leader, for the server. */
-    send(frame) {
-        this.#post({ send: frame });
-    }
-
-    /** Hand all tabs a frame, as if it had come over the socket. */
-    share(frame) {
-        this.#post({ share: frame });
-    }
-
-    /** Resolves to whether this is the tab, of all that ask or ever asked, that gets `key`. */
-    claim(key) {
-        if (this.#taken.has(key) || this.#claims.has(key)) {
-            return Promise.resolve(false);
-        }
-        return new Promise((resolve) => {
-            const timer = new Timer(this.#adapters, () => this.#take(key, true));
-            this.#claims.set(key, { resolve, timer });
-            timer.start(CLAIM_MS);
-            this.#post({ claim: key });
-        });
-    }
-
-    #post(data) {
-        this.#channel?.postMessage({ ...data, from: this.id });
-    }
-
-    #receive({ from, ask, bye, claim, frame, lead, send, share, taken }) {
-        if (share) {
-            this.#on.frame(share);
-        } else if (taken) {
-            this.#take(taken, false);
-        } else if (claim) {
-            this.#object(claim, from);
-        } else if (this.leads) {
-            if (ask) {
-                this.tell(this.#hello);
-            } else if (bye) {
-                this.#on.leave(from);
-            } else if (send) {
-                this.#on.send(send, from);
-            }
-        } else if (lead !== undefined) {
-            this.#leader = from;
-            this.#hear();
-            this.#on.follow(lead);
-        } else if (from === this.#leader && frame) {
-            this.#hear();
-            this.#on.frame(frame);
-        }
-    }
-
-    /** Of two tabs that claim the same in the same moment, the one with the smaller id gets it. */
-    #object(key, from) {
-        if (this.#taken.has(key)) {
-            this.#post({ taken: key });
-        } else if (from < this.id) {
-            this.#settle(key, false);
-        } else if (this.#claims.has(key)) {
-            this.#post({ claim: key });
-        }
-    }
-
-    #take(key, isMine) {
-        this.#taken.add(key);
-        if (isMine) {
-            this.#post({ taken: key });
-        }
-        this.#settle(key, isMine);
-    }
-
-    #settle(key, isMine) {
-        const claim = this.#claims.get(key);
-        this.#claims.delete(key);
-        claim?.timer.stop();
-        claim?.resolve(isMine);
-    }
-
-    #hear() {
-        this.#isAsked = false;
-        if (this.joined) {
-            // Not all at once: the answer to one tab is one to all.
-            this.#quiet.start(LEADER_QUIET_MS * (1 - 0.2 * this.#adapters.random()));
-        }
-    }
-
-    #silent() {
-        if (this.#isAsked) {
-            this.#contend(true);
-        } else {
-            this.#isAsked = true;
-            this.#post({ ask: true });
-            this.#quiet.start(LEADER_ANSWER_MS);
-        }
-    }
-
-    #contend(steal) {
-        const { locks } = this.#adapters;
-        if (!locks) {
-            this.#membership = new AbortController();
-            this.#lead();
-            return;
-        }
-        this.#membership?.abort();
-        const membership = new AbortController();
+    function contend(steal) {
+        membership?.abort();
+        membership = new AbortController();
         const { signal } = membership;
-        this.#membership = membership;
         const hold = () =>
             new Promise((resolve) => {
+                signal.onabort = resolve;
                 if (signal.aborted) {
                     resolve();
                 } else {
-                    signal.onabort = resolve;
-                    this.#lead();
+                    lead();
                 }
             });
-        locks.request(this.#name, steal ? { steal } : { signal }, hold).catch(({ name }) => {
+        if (!locks) {
+            lead();
+            return;
+        }
+        locks.request(group, steal ? { steal } : { signal }, hold).catch(({ name }) => {
             if (signal.aborted) {
                 return;
             }
             if (name === "AbortError") {
-                this.join(this.#name); // another tab has stolen the lock
-                this.#on.lose();
+                join(group); // another tab has stolen the lock
+                on.lose();
             } else {
-                this.#lead(); // no locks here, in a sandboxed frame say
+                lead(); // no locks here, in a sandboxed frame say
             }
         });
     }
 
-    #lead() {
-        this.leads = true;
-        this.#quiet.stop();
-        this.tell(null);
-        this.#on.lead();
+    function lead() {
+        leads = true;
+        quiet.stop();
+        tell(null);
+        on.lead();
     }
+
+    /** Tell the others, as their leader, that there is a socket that said hello, or, with `null`, that there is none. */
+    function tell(hello) {
+        said = hello;
+        post({ lead: hello });
+    }
+
+    function post(data) {
+        channel?.postMessage({ ...data, from: id });
+    }
+
+    function receive(data) {
+        const { from, claim, frame, send } = data;
+        if (data.share) {
+            on.frame(data.share);
+        } else if (data.taken) {
+            take(data.taken, false);
+        } else if (claim) {
+            object(claim, from);
+        } else if (leads) {
+            if (data.ask) {
+                tell(said);
+            } else if (data.bye) {
+                on.leave(from);
+            } else if (send) {
+                on.send(send, from);
+            }
+        } else if (data.lead !== undefined) {
+            leader = from;
+            hear();
+            on.follow(data.lead);
+        } else if (from === leader && frame) {
+            hear();
+            on.frame(frame);
+        }
+    }
+
+    function hear() {
+        isAsked = false;
+        if (membership) {
+            // Not all at once: the answer to one tab is one to all.
+            quiet.start(LEADER_QUIET_MS * (1 - 0.2 * random()));
+        }
+    }
+
+    function silent() {
+        if (isAsked) {
+            contend(true);
+        } else {
+            isAsked = true;
+            post({ ask: true });
+            quiet.start(LEADER_ANSWER_MS);
+        }
+    }
+
+    /** Resolves to whether this is the tab, of all that ask or ever asked, that gets `key`. */
+    async function claim(key) {
+        return (
+            !taken.has(key) &&
+            !claims.has(key) &&
+            new Promise((resolve) => {
+                const timer = makeTimer(adapters, () => take(key, true));
+                claims.set(key, { resolve, timer });
+                timer.start(CLAIM_MS);
+                post({ claim: key });
+            })
+        );
+    }
+
+    /** Of two tabs that claim the same in the same moment, the one with the smaller id gets it. */
+    function object(key, from) {
+        if (taken.has(key)) {
+            post({ taken: key });
+        } else if (from < id) {
+            settle(key, false);
+        } else if (claims.has(key)) {
+            post({ claim: key });
+        }
+    }
+
+    function take(key, isOurs) {
+        taken.add(key);
+        if (isOurs) {
+            post({ taken: key });
+        }
+        settle(key, isOurs);
+    }
+
+    function settle(key, isOurs) {
+        const { timer, resolve } = claims.get(key) ?? {};
+        claims.delete(key);
+        timer?.stop();
+        resolve?.(isOurs);
+    }
+
+    return {
+        id,
+        join,
+        listen,
+        leave,
+        tell,
+        claim,
+        get leads() {
+            return leads;
+        },
+        get joined() {
+            return membership !== null;
+        },
+
+        /** Hand on, as the leader, a frame that came over the socket. */
+        relay: (frame) => locks && post({ frame }),
+
+        /** Hand a frame to the leader, for the server. */
+        send: (frame) => post({ send: frame }),
+
+        /** Hand all tabs a frame, as if it had come over the socket. */
+        share: (frame) => post({ share: frame }),
+    };
 }
