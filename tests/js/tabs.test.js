@@ -107,6 +107,21 @@ test("followers never go without asking for more than a minute while the leader 
     assert.deepEqual(states(tabs), ["polling", "polling"]);
 });
 
+test("a socket that was silent makes every tab ask at once, one that was closed makes none", async () => {
+    const { server, clock, tabs } = await openTabs(3);
+    const before = server.syncs.length;
+    server.socket.drop(1006);
+    await clock.advance(0);
+    assert.equal(server.syncs.length, before);
+    await clock.advance(5_000);
+    const { length } = server.syncs;
+    server.socket.send = () => {}; // into a dead network
+    server.greets = false;
+    await clock.advance(40_000);
+    assert.equal(tabs[0].notifier.state, "waiting");
+    assert.equal(server.syncs.length, length + 3);
+});
+
 // Who leads
 
 test("the leader is closed: the next tab takes over at once, and nothing is lost on the way", async () => {

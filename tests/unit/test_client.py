@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_django import Settings
 
 
-NOT_LOADED: set[str] = set()
+NOT_LOADED: set[str] = {"catmaid.js"}
 """Modules that a page of the template tag has no use for."""
 
 

@@ -1,11 +1,11 @@
 /** All waiting times, and the pure functions that draw them. `random` returns a number in [0, 1). */
 
 /** What the server says in `hello` replaces these. */
-export const INTERVALS = {
+export const INTERVALS = Object.freeze({
     pollMs: 60_000,
     syncMs: 600_000, // how often a live page compares itself with the inbox
     pingMs: 25_000,
-};
+});
 
 export const FIRST_SYNC_MS = 2_000; // a page whose socket is slow to open shows its inbox all the same
 export const REQUEST_TIMEOUT_MS = 15_000;
@@ -23,7 +23,7 @@ export const SETTLE_MS = 10_000; // a socket that lives this long is a good one
 export const GIVE_UP_MS = 30_000;
 export const GIVE_UP_FAILURES = 3;
 export const WAKE_SPREAD_MS = 1_000;
-export const PROBE_MS = [15_000, 30_000, 60_000, 120_000, 300_000];
+export const PROBE_MS = Object.freeze([15_000, 30_000, 60_000, 120_000, 300_000]);
 export const CROWDED_MS = 300_000;
 export const THROTTLED_MS = 60_000;
 

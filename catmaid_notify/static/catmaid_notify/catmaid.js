@@ -1,10 +1,10 @@
-/** For CATMAID's front end: hand each event to its `CATMAID.Client.messageHandlers`, and end its own socket and poller. */
-export function feedCatmaid(notifier, client, options) {
-    const handlers = client.messageHandlers;
-    const tell = (event, payload) => handlers.get(event)?.(client, payload);
-    const offs = [
-        notifier.on("message", ({ message: { id, title } }) => tell("new-message", { message_id: id, message_title: title }), options),
-        notifier.on("event", ({ event, payload }) => tell(event, payload), options),
-    ];
-    return () => offs.forEach((off) => off());
+/** Feed CATMAID's front end: its handlers of messages get what comes in, and its own socket and poller rest. */
+export function feedCatmaid(notifier, { client, Client: { messageHandlers } }) {
+    const tell = (event, payload) => messageHandlers.get(event)?.(client, payload);
+    const toPayload = ({ id, title }) => ({ message_id: id, message_title: title });
+    notifier.on("message", ({ message, backlog }) => !backlog && tell("new-message", toPayload(message)));
+    notifier.on("event", ({ event, payload }) => tell(event, payload));
+    client.closeBackChannel(); // its poller
+    Object.assign(client._updateSocket ?? {}, { onclose: null, onerror: null }).close?.();
+    client.refreshBackChannel = () => notifier.start(); // when somebody has signed in
 }

@@ -188,6 +188,9 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
             greeted(hello);
         } else if (!hello && isUp()) {
             down();
+            if (hello === false) {
+                sync.soon(0);
+            }
         }
     }
 
@@ -199,6 +202,7 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
     }
 
     function down(code = null) {
+        const isSilent = code === null && state === "live";
         disconnect();
         settling.stop();
         if (code === NO_SESSION) {
@@ -206,7 +210,7 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
             return;
         }
         if (tabs.leads) {
-            tabs.tell(null);
+            tabs.tell(isSilent ? false : null);
         }
         if (code === OTHER_USER) {
             tabs.leave();
@@ -225,6 +229,9 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
                 giveUp.start(GIVE_UP_MS);
             }
             set("waiting", code);
+            if (isSilent) {
+                sync.soon(0); // what was sent in the meantime has not arrived
+            }
         }
     }
 

@@ -8,7 +8,7 @@ import { makeTimer } from "./timer.js";
  * A lock says who leads. A channel carries what the leader receives to the others, and what they send to it. A leader that
  * is silent for too long loses the lock. Where there are no locks, every tab leads itself; the channel is there all the same.
  *
- * `on` has `lead()`, `lose()`, `follow(hello)` with `null` while the leader has no socket, `frame(frame)`, and, for the leader,
+ * `on` has `lead()`, `lose()`, `follow(hello)` with `null` or `false` while the leader has no socket, `frame(frame)`, and, for the leader,
  * `send(frame, tab)` and `leave(tab)`.
  */
 export function makeTabs({ adapters, on }) {
@@ -94,7 +94,10 @@ export function makeTabs({ adapters, on }) {
         on.lead();
     }
 
-    /** Tell the others, as their leader, that there is a socket that said hello, or, with `null`, that there is none. */
+    /**
+     * Tell the others, as their leader, that there is a socket that said hello, or, with `null`, that there is none; `false`:
+     * and that what it should have brought may be missing.
+     */
     function tell(hello) {
         said = hello;
         post({ lead: hello });

@@ -1,5 +1,6 @@
 /** A page that uses all of the client's API; the compiler checks it against the declarations. Nothing runs it. */
 import { createNotifier, type Message, type Notifier } from "catmaid-notify";
+import { feedCatmaid } from "catmaid-notify/catmaid.js";
 import { attachInbox } from "catmaid-notify/inbox.js";
 import { HELLO, NO_SESSION, SUBPROTOCOL } from "catmaid-notify/protocol.js";
 
@@ -34,6 +35,8 @@ detach();
 end();
 notifier.stop();
 document.addEventListener("catmaid-notify:ready", ({ detail }) => detail.notifier === window.catmaidNotify);
+declare const CATMAID: Parameters<typeof feedCatmaid>[1];
+feedCatmaid(notifier, CATMAID);
 
 // @ts-expect-error there is no such event
 notifier.on("messages", () => {});
