@@ -3,6 +3,9 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+
+import { buildSync } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "../..");
 const FOLDER = "catmaid_notify/static/catmaid_notify";
@@ -44,3 +47,15 @@ test("the package has the version of the Python package", () => {
     const version = /__version__ = "(.+)"/.exec(readFileSync(join(ROOT, "catmaid_notify/__init__.py"), "utf8"));
     assert.equal(description.version, version?.[1]);
 });
+
+for (const [what, entry, limit] of [
+    ["the core", "index.js", 6_900],
+    ["the core with the bundled inbox", "auto.js", 11_300],
+]) {
+    test(`${what} has ${limit} bytes at most, minified and compressed`, () => {
+        const entryPoints = [join(ROOT, FOLDER, entry)];
+        const { outputFiles } = buildSync({ entryPoints, bundle: true, minify: true, format: "esm", write: false });
+        const size = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+        assert.ok(size <= limit, `${size} bytes`);
+    });
+}
