@@ -6,19 +6,18 @@ Plain ASGI applications, async from end to end: Daphne can't stop while a sync c
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from catmaid_notify import __version__, health, lines, origins
+from catmaid_notify import health, lines, origins
 from catmaid_notify.auth import SignIn, sign_in_of
+from catmaid_notify.clients import Client, hello
 from catmaid_notify.conf import conf
-from catmaid_notify.exceptions import BrokerUnavailable, InvalidEvent
+from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.hub import Hub, get_hub
-from catmaid_notify.protocol import SUBPROTOCOL, Close, Event, frame, user_key
-from catmaid_notify.sockets import Socket, size_of
+from catmaid_notify.protocol import SUBPROTOCOL, Close, user_key
+from catmaid_notify.sockets import Socket
 
 security_logger = logging.getLogger("catmaid_notify.security")
 logger = logging.getLogger("catmaid_notify")
@@ -40,8 +39,6 @@ class UpdatesConsumer:
         self._send = send
         self._user_key = "-"
         self._closing: asyncio.Task[None] | None = None
-        self._frames = 0
-        self._frames_since = time.monotonic()
 
     @classmethod
     def as_asgi(cls) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -89,7 +86,7 @@ class UpdatesConsumer:
         try:
             await hub.join(socket)
             if is_v1:
-                socket.push(_hello(self._user_key))
+                socket.push(hello(self._user_key))
             await self._listen(socket)
         except BrokerUnavailable as error:
             logger.warning("Socket refused, no broker: reason=%s", error)
@@ -98,28 +95,9 @@ class UpdatesConsumer:
             hub.leave(socket)
 
     async def _listen(self, socket: Socket) -> None:
-        while True:
-            event = await self._receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            if socket.is_closing:
-                continue
-            code = self._over_limit(event)
-            if code is not None:
-                socket.close(code)
-            elif socket.is_v1:
-                _answer(socket, event.get("text"))
-            # What plain clients send is ignored.
-
-    def _over_limit(self, event: dict[str, Any]) -> Close | None:
-        now = time.monotonic()
-        if now - self._frames_since >= 60:
-            self._frames, self._frames_since = 0, now
-        self._frames += 1
-        size = len(event.get("bytes") or b"") or size_of(event.get("text") or "")
-        if size > conf.FRAME_BYTES_MAX or self._frames > conf.FRAMES_PER_MINUTE:
-            return Close.TOO_MANY_FRAMES
-        return None
+        client = Client(socket)
+        while (event := await self._receive())["type"] != "websocket.disconnect":
+            client.said(event)
 
     def _close_soon(self, code: int) -> None:
         """Close from code that can't wait, such as the hub's."""
@@ -144,47 +122,6 @@ class UpdatesConsumer:
             self._user_key,
             origin.decode("latin-1"),
         )
-
-
-def _hello(key: str) -> str:
-    """The greeting: who the server takes the client for, and its intervals."""
-    return frame(
-        Event.HELLO,
-        {
-            "user": key,
-            "ping_ms": int(conf.PING_SECONDS * 1000),
-            "poll_ms": int(conf.POLL_SECONDS * 1000),
-            "sync_ms": int(conf.LIVE_SYNC_SECONDS * 1000),
-            "version": __version__,
-        },
-    )
-
-
-def _answer(socket: Socket, text: Any) -> None:
-    """Act on a frame of our own dialect; what is not of it counts for nothing."""
-    try:
-        received = json.loads(text)
-        event = received["event"]
-        payload = received.get("payload")
-        nonce = payload.get("nonce") if isinstance(payload, dict) else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return
-    try:
-        answer = _answer_to(event, nonce, received)
-    except InvalidEvent:
-        return  # something that JSON can't repeat, such as half a surrogate
-    if event == Event.PONG:
-        socket.pong(nonce)
-    elif answer:
-        socket.push(answer)
-
-
-def _answer_to(event: Any, nonce: Any, received: dict[str, Any]) -> str:
-    if event == Event.PING:
-        return frame(Event.PONG, {"nonce": nonce if isinstance(nonce, str) else ""})
-    if event in (Event.SUBSCRIBE, Event.PUBLISH):
-        return frame(Event.REFUSED, {"reason": "unknown topic"}, topic=received.get("topic"), ref=received.get("ref"))
-    return ""
 
 
 class HealthConsumer:

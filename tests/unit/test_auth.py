@@ -13,6 +13,9 @@ from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 from django.test import Client as ClientOfDjango
 from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from catmaid_notify import auth
 from catmaid_notify.auth import SignIn, recheck, sign_in_of
@@ -91,6 +94,15 @@ async def test_sign_in_of__costs_two_queries(user: User, key: str, monkeypatch: 
 )
 async def test_sign_in_of__what_is_no_session(cookie: bytes) -> None:
     assert await user_of(scope(cookie)) is None
+
+
+@given(st.lists(st.binary(max_size=60) | st.binary(max_size=40).map(lambda key: b"sessionid=" + key), max_size=3))
+@hypothesis_settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_sign_in_of__no_cookie_raises(cookies: list[bytes]) -> None:
+    key = auth._session_key({"headers": [(b"cookie", cookie) for cookie in cookies]})
+    assert not key or auth._of_session(key) is None
 
 
 async def test_sign_in_of__no_cookie_at_all() -> None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from catmaid_notify import hub as hub_module
 from catmaid_notify import sockets as sockets_module
@@ -367,6 +370,41 @@ async def test_receive__what_is_no_message_is_dropped_and_all_goes_on(layer: Spy
     async with asyncio.timeout(1):
         assert await listener.got(1) == ["fence"]
     assert hub.is_well
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=5) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.just("user.message") | ANYTHING,
+            "group": st.just("updates-7") | ANYTHING,
+            "data": ANYTHING,
+            "v1": ANYTHING,
+            "id": ANYTHING,
+            "ended": st.just("*") | ANYTHING,
+            "check": ANYTHING,
+        },
+    )
+    | ANYTHING
+)
+@hypothesis_settings(max_examples=100, deadline=None)
+def test_receive__nothing_that_comes_ends_the_hub(forged: Any) -> None:
+    async def scenario() -> None:
+        hub = get_hub()
+        plain, v1 = await joined(hub, is_v1=False), await joined(hub)
+        hub._take(forged)
+        hub._take(message("fence"))
+        assert plain.texts[-1] == v1.texts[-1] == "fence"
+        assert plain.codes == v1.codes == []
+
+    asyncio.run(scenario())
 
 
 async def test_receive__frame_that_would_close_everybody_is_dropped(

@@ -1,0 +1,80 @@
+"""What a client says: how much it may, and the answers to frames of our own dialect."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from catmaid_notify import __version__
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import InvalidEvent
+from catmaid_notify.protocol import Close, Event, frame
+from catmaid_notify.sockets import Socket, size_of
+
+
+class Client:
+    """Acts on what comes through one socket."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._frames = 0
+        self._frames_since = time.monotonic()
+
+    def said(self, event: dict[str, Any]) -> None:
+        """Take a ``websocket.receive`` event. What plain clients send counts, and is ignored."""
+        if self._socket.is_closing:
+            return
+        if self._is_too_much(event):
+            self._socket.close(Close.TOO_MANY_FRAMES)
+        elif self._socket.is_v1:
+            _answer(self._socket, event.get("text"))
+
+    def _is_too_much(self, event: dict[str, Any]) -> bool:
+        now = time.monotonic()
+        if now - self._frames_since >= 60:
+            self._frames, self._frames_since = 0, now
+        self._frames += 1
+        size = len(event.get("bytes") or b"") or size_of(event.get("text") or "")
+        return bool(size > conf.FRAME_BYTES_MAX or self._frames > conf.FRAMES_PER_MINUTE)
+
+
+def hello(key: str) -> str:
+    """The greeting: who the server takes the client for, and its intervals."""
+    return frame(
+        Event.HELLO,
+        {
+            "user": key,
+            "ping_ms": int(conf.PING_SECONDS * 1000),
+            "poll_ms": int(conf.POLL_SECONDS * 1000),
+            "sync_ms": int(conf.LIVE_SYNC_SECONDS * 1000),
+            "version": __version__,
+        },
+    )
+
+
+def _answer(socket: Socket, text: Any) -> None:
+    """Act on a frame of our own dialect; what is not of it counts for nothing."""
+    try:
+        received = json.loads(text)
+        event = received["event"]
+        payload = received.get("payload")
+        nonce = payload.get("nonce") if isinstance(payload, dict) else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return
+    try:
+        answer = _answer_to(event, nonce, received)
+    except InvalidEvent:
+        return  # something that JSON can't repeat, such as half a surrogate
+    if event == Event.PONG:
+        socket.pong(nonce)
+    elif answer:
+        socket.push(answer)
+
+
+def _answer_to(event: Any, nonce: Any, received: dict[str, Any]) -> str:
+    if event == Event.PING:
+        return frame(Event.PONG, {"nonce": nonce if isinstance(nonce, str) else ""})
+    if event in (Event.SUBSCRIBE, Event.PUBLISH):
+        return frame(Event.REFUSED, {"reason": "unknown topic"}, topic=received.get("topic"), ref=received.get("ref"))
+    return ""
