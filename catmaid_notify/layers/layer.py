@@ -74,6 +74,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     def __init__(self, *, channel_capacity: dict[Any, int] | None = None, **config: Any) -> None:
         self.options = LayerOptions.from_config(config)
+        self._codec = self.options.codec
         super().__init__(expiry=self.options.expiry, capacity=self.options.local_capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLayer] = weakref.WeakKeyDictionary()
@@ -100,7 +101,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             BrokerUnavailable: not confirmed within the time-out.
         """
         self.require_valid_channel_name(channel)
-        body = _body(wire.CHANNEL_KEY, channel, message)
+        body = self._body(wire.CHANNEL_KEY, channel, message)
         queue, mark, _ = channel.partition("!")
         if not mark:
             arguments = shared.queue_arguments(self.options, self.get_capacity(channel))
@@ -118,7 +119,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             BrokerUnavailable: not confirmed within the time-out.
         """
         self.require_valid_group_name(group)
-        body = _body(wire.GROUP_KEY, group, message)
+        body = self._body(wire.GROUP_KEY, group, message)
         await self._published(self.options.groups_exchange, group, body, full=None)
 
     def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
@@ -127,7 +128,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         Raises:
             MessageTooLarge: above 1 MiB.
         """
-        publisher(self.options).submit(self.options.groups_exchange, group, _body(wire.GROUP_KEY, group, message))
+        publisher(self.options).submit(self.options.groups_exchange, group, self._body(wire.GROUP_KEY, group, message))
 
     async def receive(self, channel: str) -> dict[str, Any]:
         """Wait for a message on a channel of this process and loop, or on a normal channel."""
@@ -182,6 +183,12 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             found = self._loops.get(loop)
         return found.publisher if found is not None else None
 
+    def _body(self, key: str, receiver: str, message: dict[str, Any]) -> bytes:
+        body = self._codec.pack(key, receiver, message)
+        if len(body) > wire.BYTES_MAX:
+            raise MessageTooLarge(f"The message has {len(body)} bytes; {wire.BYTES_MAX} is the most.")
+        return body
+
     def _all(self) -> list[LoopLayer]:
         with self._lock:
             return list(self._loops.values())
@@ -210,10 +217,3 @@ class RabbitmqChannelLayer(BaseChannelLayer):
                 raise full(str(error))
         elif error is not None:
             raise BrokerUnavailable(f"The message was not published: {error}")
-
-
-def _body(key: str, receiver: str, message: dict[str, Any]) -> bytes:
-    body = wire.pack(key, receiver, message)
-    if len(body) > wire.BYTES_MAX:
-        raise MessageTooLarge(f"The message has {len(body)} bytes; {wire.BYTES_MAX} is the most.")
-    return body

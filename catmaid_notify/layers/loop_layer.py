@@ -46,6 +46,7 @@ class LoopLayer:
         send_to_group: Callable[[str, dict[str, Any]], Awaitable[None]],
     ) -> None:
         self._options = options
+        self._codec = options.codec
         self._capacity_of = capacity_of
         self._send_to_group = send_to_group
         self.queue_name = f"channels_{random_name()}"
@@ -124,7 +125,7 @@ class LoopLayer:
 
     def _on_body(self, body: bytes) -> None:
         try:
-            key, receiver, message = wire.unpack(body)
+            key, receiver, message = self._codec.unpack(body)
         except wire.Undecodable as error:
             self.undecodable += 1
             self._say("undecodable", "Undecodable message dropped: count=%d reason=%s", self.undecodable, error)

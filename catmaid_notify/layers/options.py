@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from catmaid_notify.layers.wire import Codec
 
 DEFAULT_HOST = "amqp://guest:guest@127.0.0.1/asgi"
 PORTS = {"amqp": 5672, "amqps": 5671}
@@ -31,7 +35,7 @@ class Node:
         return f"{'amqps' if self.tls else 'amqp'}://{self.username}@{host}:{self.port} vhost={self.vhost!r}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerOptions:
     """The ``CONFIG`` of the layer. Times in seconds, capacities in messages."""
 
@@ -40,6 +44,10 @@ class LayerOptions:
     ssl_context: ssl.SSLContext | None = None
     groups_exchange: str = "groups"
     """Direct exchange that carries what is sent to groups."""
+    serialize: str | Callable[[dict[str, Any]], bytes] = "msgpack.packb"
+    """Function, or its dotted path, that turns a dictionary into bytes."""
+    deserialize: str | Callable[[bytes], Any] = "msgpack.unpackb"
+    """Its opposite."""
     expiry: float = 60
     """How long a message may wait, in the broker or here."""
     local_capacity: int = 20_000
@@ -81,11 +89,30 @@ class LayerOptions:
                 f"{', '.join(sorted(names))}."
             )
         options = cls(nodes=nodes, **{key: value for key, value in given.items() if value is not None})
-        for name in names - {"ssl_context", "groups_exchange"}:
+        for name in names - {"ssl_context", "groups_exchange", "serialize", "deserialize"}:
             value = getattr(options, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
                 raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} must be a number above 0, not {value!r}.")
         return options
+
+    @cached_property
+    def codec(self) -> Codec:
+        """What ``serialize`` and ``deserialize`` stand for.
+
+        Raises:
+            ImproperlyConfigured: one of them is no function.
+        """
+        return Codec(_function("serialize", self.serialize), _function("deserialize", self.deserialize))
+
+
+def _function(name: str, value: Any) -> Callable[[Any], Any]:
+    try:
+        found = import_string(value) if isinstance(value, str) else value
+    except ImportError as error:
+        raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} is {value!r}, which can't be imported: {error}") from error
+    if not callable(found):
+        raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} must be a function or its dotted path, not {value!r}.")
+    return found  # type: ignore[no-any-return]
 
 
 def _nodes(given: dict[str, Any]) -> tuple[Node, ...]:

@@ -67,6 +67,7 @@ class SharedReceiver:
 
     def __init__(self, options: LayerOptions, *, capacity_of: Any) -> None:
         self._options = options
+        self._codec = options.codec
         self._capacity_of = capacity_of
         self._consumers: dict[str, _Consumer] = {}
         self._channel: AbstractChannel | None = None
@@ -146,7 +147,7 @@ class SharedReceiver:
             if tag is None:
                 return
             try:
-                _, _, message = wire.unpack(delivered.body)
+                _, _, message = self._codec.unpack(delivered.body)
             except wire.Undecodable:
                 await channel.basic_ack(tag)  # it would come again and again
                 return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from catmaid_notify.layers import RabbitmqChannelLayer, wire
 from catmaid_notify.layers.options import LayerOptions
 
 
@@ -71,3 +73,31 @@ def test_password__is_never_shown(url: str) -> None:
     assert "hunter2" not in str(raised.value)
     assert "hunter2" not in repr(LayerOptions.from_config({"host": "amqp://u:hunter2@rabbit"}))
     assert "hunter2" not in str(LayerOptions.from_config({"host": "amqp://u:hunter2@rabbit"}).nodes[0])
+
+
+@pytest.mark.parametrize("name", ["serialize", "deserialize"])
+@pytest.mark.parametrize(
+    ("value", "why"), [("json.dumbs", "can't be imported"), ("json.__name__", "a function"), (7, "a")]
+)
+def test_serialize__what_is_no_function_is_said_when_the_layer_is_made(name: str, value: Any, why: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"{name} .*{why}"):
+        RabbitmqChannelLayer(**{name: value})
+
+
+def test_serialize__a_pair_of_functions_or_their_paths() -> None:
+    def dumps(message: dict[str, Any]) -> bytes:
+        return json.dumps(message).encode()
+
+    for pair in ({"serialize": dumps, "deserialize": json.loads}, {"serialize": dumps, "deserialize": "json.loads"}):
+        codec = LayerOptions.from_config(pair).codec
+        packed = codec.pack(wire.GROUP_KEY, "people", {"type": "a"})
+        assert json.loads(packed) == {"type": "a", wire.GROUP_KEY: "people"}
+        assert codec.unpack(packed) == (wire.GROUP_KEY, "people", {"type": "a"})
+
+
+def test_deserialize__whatever_it_raises_the_message_is_undecodable() -> None:
+    def loads(_body: bytes) -> Any:
+        raise LookupError
+
+    with pytest.raises(wire.Undecodable, match="LookupError"):
+        LayerOptions.from_config({"deserialize": loads}).codec.unpack(b"")
