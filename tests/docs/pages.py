@@ -18,9 +18,9 @@ def page(name: str) -> str:
 def section(name: str, heading: str) -> str:
     """Return what stands under a heading, up to the next one of the same level or above."""
     level = heading.partition(" ")[0]
-    found = re.search(
-        rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", page(name), re.DOTALL | re.MULTILINE
-    )
+    # From "##" on: a "#" at the beginning of a line is the prompt of root in an example.
+    end = rf"(?=^#{{2,{len(level)}}} |\Z)"
+    found = re.search(rf"^{re.escape(heading)}\n(.*?){end}", page(name), re.DOTALL | re.MULTILINE)
     assert found, f"docs/{name} has no heading {heading!r}"
     return found[1]
 
