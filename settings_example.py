@@ -202,6 +202,17 @@ CELERY_TIMEZONE = TIME_ZONE
 # [bytes] Bytes sent to a socket since its last pong; more close it with 4408.
 # CATMAID_NOTIFY_UNACKED_BYTES_MAX = 2 * 1024 * 1024
 
+# -- Topics
+#
+# Topics that one socket may follow; further ones are refused.
+# CATMAID_NOTIFY_TOPICS_PER_SOCKET = 100
+#
+# [seconds] How often it is asked again whether the followers of a topic may follow it.
+# CATMAID_NOTIFY_TOPIC_CHECK_SECONDS = 60
+#
+# [seconds] How often a process with sockets says that it lives; after three times without, its users count as gone.
+# CATMAID_NOTIFY_PRESENCE_SECONDS = 15
+
 # -- What may be stored and sent
 #
 # Characters of a message's title (at most 255, the width of the column).

@@ -8,24 +8,22 @@ nothing else; no broker makes them wait.
 from __future__ import annotations
 
 import logging
-import reprlib
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from catmaid_notify import protocol, publish
+from catmaid_notify import protocol
 from catmaid_notify.batches import batches
-from catmaid_notify.conf import conf
 from catmaid_notify.content import Content, Level, checked_key
-from catmaid_notify.exceptions import InvalidEvent, UnknownUser
+from catmaid_notify.events import msg_everyone, msg_group, msg_session, msg_user, msg_users, publish
 from catmaid_notify.models import Message, TaskProgress
+from catmaid_notify.presence import followers, is_online, socket_count
+from catmaid_notify.publish import push
+from catmaid_notify.recipients import BATCH, require_user, user_pk, user_pks, users_of
 
 __all__ = [  # noqa: RUF022 - grouped by what they do
     # Stored messages
@@ -38,14 +36,31 @@ __all__ = [  # noqa: RUF022 - grouped by what they do
     # Events that are not stored
     "msg_user",
     "amsg_user",
+    "msg_users",
+    "amsg_users",
+    "msg_group",
+    "amsg_group",
+    "msg_session",
+    "amsg_session",
+    "msg_everyone",
+    "amsg_everyone",
+    "publish",
+    "apublish",
+    # Who is there
+    "is_online",
+    "ais_online",
+    "socket_count",
+    "asocket_count",
+    "followers",
+    "afollowers",
+    # Users
+    "require_user",
+    "user_pk",
     # Words
     "Level",
 ]
 
 logger = logging.getLogger("catmaid_notify")
-
-BATCH = 1000
-"""Users that are written with one round of statements."""
 
 
 @sensitive_variables()  # no error mail shows what users are told
@@ -108,8 +123,8 @@ def notify_users(
     content = Content.checked(title=title, text=text, action=action, level=level)
     using = router.db_for_write(Message)
     written = 0
-    for pks in batches(_pks_of(users), BATCH):
-        known = set(_users(using).filter(pk__in=pks).values_list("pk", flat=True))
+    for pks in batches(user_pks(users), BATCH):
+        known = set(users_of(using).filter(pk__in=pks).values_list("pk", flat=True))
         missing = [pk for pk in pks if pk not in known]
         if missing:
             logger.warning("No message for users that do not exist: count=%d first=%r", len(missing), missing[0])
@@ -131,22 +146,12 @@ def mark_read(user: Any, ids: Iterable[int] | None = None) -> list[int]:
         found = Message.objects.using(using).for_user(pk).mark_read(possible)
     for batch in batches(found, BATCH):
         payload: dict[str, Any] = {"all": True} if ids is None else {"ids": batch}
-        _push_event(pk, protocol.frame(protocol.Event.MESSAGE_READ, payload), using=using, plain=False)
+        frame = protocol.frame(protocol.Event.MESSAGE_READ, payload)
+        order = partial(push, protocol.user_group(pk), {"type": protocol.LAYER_TYPE, "v1": frame})
+        transaction.on_commit(order, using=using, robust=True)
         if ids is None:
             break
     return found
-
-
-@sensitive_variables()
-def msg_user(user: Any, event: str, payload: Any = None) -> None:
-    """Send an event to the pages that a user has open now, after commit; at most once, nothing is stored.
-
-    Raises:
-        InvalidEvent: the name is not valid or reserved, the payload is not JSON or too large.
-        UnknownUser: ``user`` is no user and no primary key.
-    """
-    frame = _checked_frame(protocol.check_event_name(event), payload)
-    _push_event(user_pk(user), frame, using=router.db_for_write(Message), plain=True)
 
 
 def check_message(title: str, *, text: str = "", action: str = "", level: str = Level.INFO) -> None:
@@ -157,7 +162,7 @@ def check_message(title: str, *, text: str = "", action: str = "", level: str = 
 def push_progress(progress: TaskProgress, state: str) -> None:
     """Send how far a task is, at once: who waits for a transaction to end wants to see the bar move meanwhile."""
     frame = protocol.frame(protocol.Event.TASK_PROGRESS, progress.as_dict(state))
-    publish.push(protocol.user_group(progress.user_id), {"type": protocol.LAYER_TYPE, "v1": frame})
+    push(protocol.user_group(progress.user_id), {"type": protocol.LAYER_TYPE, "v1": frame})
 
 
 anotify_user = sync_to_async(notify_user)
@@ -168,76 +173,22 @@ amark_read = sync_to_async(mark_read)
 """See mark_read()."""
 amsg_user = sync_to_async(msg_user)
 """See msg_user()."""
-
-
-def _users(using: str) -> models.QuerySet[Any]:
-    return get_user_model()._base_manager.using(using).all()
-
-
-def user_pk(user: Any) -> Any:
-    """Return the primary key of an instance, or a primary key in the type that the model has; else `UnknownUser`."""
-    pk = _converted_pk(user)
-    if not _is_possible(pk):
-        raise UnknownUser(f"There is no user with primary key {_shown(pk)}.")
-    return pk
-
-
-def _is_possible(pk: Any) -> bool:
-    """Return whether the column can hold such a key; databases raise where it can't."""
-    try:
-        get_user_model()._meta.pk.run_validators(pk)
-    except ValidationError:
-        return False
-    return True
-
-
-def _converted_pk(user: Any) -> Any:
-    model = get_user_model()
-    if isinstance(user, models.Model):
-        if not isinstance(user, model) or user.pk is None:
-            raise UnknownUser(f"{user!r} is not a saved {model.__name__}.")
-        return user.pk
-    try:
-        # What databases and Python would take for a number all the same is refused: 1.5, b"1" and True are not user 1.
-        if user is None or isinstance(user, bool | float | complex | Decimal | bytes | bytearray):
-            raise TypeError
-        return model._meta.pk.to_python(user)
-    except (ValidationError, TypeError, ValueError, OverflowError):
-        raise UnknownUser(f"{_shown(user)} is neither a {model.__name__} nor a primary key of one.") from None
-
-
-def _pks_of(users: Iterable[Any]) -> Iterator[Any]:
-    if isinstance(users, str | bytes | bytearray):
-        raise UnknownUser(f"users must be several users, not {_shown(users)}; put one user into a list.")
-    if isinstance(users, models.QuerySet) and issubclass(users.model, get_user_model()):
-        users = users.values_list("pk", flat=True).iterator(chunk_size=BATCH)
-    seen = set()
-    for user in users:
-        pk = _converted_pk(user)
-        if not _is_possible(pk):
-            logger.warning("No message for a user that can't exist: pk=%s", _shown(pk))
-        elif pk not in seen:
-            seen.add(pk)
-            yield pk
-
-
-def require_user(pk: Any, using: str | None = None) -> None:
-    """Raise `UnknownUser` unless there is a user with this primary key."""
-    using = using or router.db_for_write(Message)
-    try:
-        known = _users(using).filter(pk=pk).exists()
-    except OverflowError:  # SQLite has no integers of that size
-        known = False
-    if not known:
-        raise UnknownUser(f"There is no user with primary key {_shown(pk)}; was the account deleted?")
-
-
-def _shown(value: object) -> str:
-    """Return a short ``repr`` of anything; that of a huge integer raises."""
-    try:
-        return reprlib.repr(value)
-    except ValueError:
-        return f"a {type(value).__name__}"
+amsg_users = sync_to_async(msg_users)
+"""See msg_users()."""
+amsg_group = sync_to_async(msg_group)
+"""See msg_group()."""
+amsg_session = sync_to_async(msg_session)
+"""See msg_session()."""
+amsg_everyone = sync_to_async(msg_everyone)
+"""See msg_everyone()."""
+apublish = sync_to_async(publish)
+"""See publish()."""
+ais_online = sync_to_async(is_online)
+"""See is_online()."""
+asocket_count = sync_to_async(socket_count)
+"""See socket_count()."""
+afollowers = sync_to_async(followers)
+"""See followers()."""
 
 
 def _message(pk: Any, content: Content, key: str | None = None) -> Message:
@@ -265,8 +216,8 @@ def _store(pk: Any, content: Content, key: str | None, using: str) -> tuple[Mess
 
 def _push_messages(messages: list[Message], using: str) -> None:
     """Push stored messages once their transaction has committed."""
-    push = _push_stored if transaction.get_connection(using).in_atomic_block else _push_now
-    transaction.on_commit(partial(push, messages), using=using, robust=True)
+    send = _push_stored if transaction.get_connection(using).in_atomic_block else _push_now
+    transaction.on_commit(partial(send, messages), using=using, robust=True)
 
 
 def _push_stored(messages: list[Message]) -> None:
@@ -282,20 +233,4 @@ def _push_stored(messages: list[Message]) -> None:
 
 def _push_now(messages: list[Message]) -> None:
     for message in messages:
-        publish.push(protocol.user_group(message.user_id), message.as_layer_message())
-
-
-def _checked_frame(event: str, payload: Any) -> str:
-    frame = protocol.frame(event, payload)
-    size = len(frame.encode())
-    if size > conf.PAYLOAD_BYTES_MAX:
-        raise InvalidEvent(
-            f"The payload of event {str(event)!r} has {size} bytes; CATMAID_NOTIFY_PAYLOAD_BYTES_MAX is "
-            f"{conf.PAYLOAD_BYTES_MAX}. Send what names the data, and let the page fetch it."
-        )
-    return frame
-
-
-def _push_event(pk: Any, frame: str, *, using: str, plain: bool) -> None:
-    message: protocol.LayerMessage = {"type": protocol.LAYER_TYPE, ("data" if plain else "v1"): frame}  # type: ignore[misc]
-    transaction.on_commit(partial(publish.push, protocol.user_group(pk), message), using=using, robust=True)
+        push(protocol.user_group(message.user_id), message.as_layer_message())

@@ -1,8 +1,9 @@
-"""The app itself; at start it registers its system checks, and listens to logouts and changed users."""
+"""The app itself; at start it registers its system checks, listens to logouts, and finds the site's topics."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -14,7 +15,8 @@ class CatmaidNotifyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks, connect the signals."""
+        """Register the system checks, connect the signals, import each app's ``topics.py``."""
         from catmaid_notify import checks, receivers  # noqa: F401  importing registers the checks
 
         receivers.connect()
+        autodiscover_modules("topics")

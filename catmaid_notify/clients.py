@@ -9,6 +9,7 @@ from typing import Any
 from catmaid_notify import __version__
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import InvalidEvent
+from catmaid_notify.following import Following
 from catmaid_notify.protocol import Close, Event, frame
 from catmaid_notify.sockets import Socket, size_of
 
@@ -16,8 +17,9 @@ from catmaid_notify.sockets import Socket, size_of
 class Client:
     """Acts on what comes through one socket."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Socket, following: Following) -> None:
         self._socket = socket
+        self._following = following
         self._frames = 0
         self._frames_since = time.monotonic()
 
@@ -28,7 +30,22 @@ class Client:
         if self._is_too_much(event):
             self._socket.close(Close.TOO_MANY_FRAMES)
         elif self._socket.is_v1:
-            _answer(self._socket, event.get("text"))
+            self._take(_parsed(event.get("text")))
+
+    def _take(self, received: dict[str, Any]) -> None:
+        event, payload = received.get("event"), received.get("payload")
+        nonce = payload.get("nonce") if isinstance(payload, dict) else None
+        try:
+            if event == Event.PONG:
+                self._socket.pong(nonce)
+            elif event == Event.PING:
+                self._socket.push(frame(Event.PONG, {"nonce": nonce if isinstance(nonce, str) else ""}))
+            elif event in (Event.SUBSCRIBE, Event.UNSUBSCRIBE, Event.PUBLISH):
+                asked = (received.get("topic"), received.get("ref"), payload)
+                is_within = self._following.take(self._socket, Event(event), *asked)
+                self._frames -= is_within  # a socket may ask for all its topics at once, on top of its other frames
+        except InvalidEvent:
+            pass  # something that JSON can't repeat, such as half a surrogate
 
     def _is_too_much(self, event: dict[str, Any]) -> bool:
         now = time.monotonic()
@@ -53,28 +70,10 @@ def hello(key: str) -> str:
     )
 
 
-def _answer(socket: Socket, text: Any) -> None:
-    """Act on a frame of our own dialect; what is not of it counts for nothing."""
+def _parsed(text: Any) -> dict[str, Any]:
+    """Return a frame of our own dialect; an empty one where it is none, which counts for nothing."""
     try:
         received = json.loads(text)
-        event = received["event"]
-        payload = received.get("payload")
-        nonce = payload.get("nonce") if isinstance(payload, dict) else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return
-    try:
-        answer = _answer_to(event, nonce, received)
-    except InvalidEvent:
-        return  # something that JSON can't repeat, such as half a surrogate
-    if event == Event.PONG:
-        socket.pong(nonce)
-    elif answer:
-        socket.push(answer)
-
-
-def _answer_to(event: Any, nonce: Any, received: dict[str, Any]) -> str:
-    if event == Event.PING:
-        return frame(Event.PONG, {"nonce": nonce if isinstance(nonce, str) else ""})
-    if event in (Event.SUBSCRIBE, Event.PUBLISH):
-        return frame(Event.REFUSED, {"reason": "unknown topic"}, topic=received.get("topic"), ref=received.get("ref"))
-    return ""
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return received if isinstance(received, dict) else {}

@@ -58,6 +58,14 @@ class Conf(_Settings):
     UNACKED_BYTES_MAX: int = 2 * 1024 * 1024
     """Bytes sent to a socket since its last pong; more close it with 4408."""
 
+    # Topics
+    TOPICS_PER_SOCKET: int = 100
+    """Topics that one socket may follow; further ones are refused."""
+    TOPIC_CHECK_SECONDS: float = 60
+    """How often it is asked again whether the followers of a topic may follow it."""
+    PRESENCE_SECONDS: float = 15
+    """How often a process with sockets says that it lives; after three times without, its users count as gone."""
+
     # What may be stored and sent
     TITLE_LENGTH_MAX: int = 200
     """Characters of a message's title (at most 255, the width of the column)."""

@@ -87,15 +87,15 @@ class UpdatesConsumer:
             await hub.join(socket)
             if is_v1:
                 socket.push(hello(self._user_key))
-            await self._listen(socket)
+            await self._listen(hub, socket)
         except BrokerUnavailable as error:
             logger.warning("Socket refused, no broker: reason=%s", error)
             await self._close_now(Close.NO_BROKER)
         finally:
             hub.leave(socket)
 
-    async def _listen(self, socket: Socket) -> None:
-        client = Client(socket)
+    async def _listen(self, hub: Hub, socket: Socket) -> None:
+        client = Client(socket, hub.following)
         while (event := await self._receive())["type"] != "websocket.disconnect":
             client.said(event)
 

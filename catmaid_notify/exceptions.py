@@ -18,6 +18,10 @@ class InvalidEvent(NotifyError, ValueError):
     """The event can't be sent: its name is not valid or its payload is not JSON."""
 
 
+class UnknownTopic(NotifyError, ValueError):
+    """There is no such topic; declare it in a topics.py of an installed app."""
+
+
 class UnknownUser(NotifyError, ValueError):
     """There is no such user; was the account deleted?"""
 

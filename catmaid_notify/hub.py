@@ -12,18 +12,20 @@ import math
 import time
 import weakref
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from channels.layers import channel_layers
 from django.conf import settings
 
-from catmaid_notify import publish, reconcile
+from catmaid_notify import publish, reconcile, sessions
 from catmaid_notify.aio import being_cancelled
 from catmaid_notify.conf import conf
-from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.following import Following
 from catmaid_notify.guard import Guard
-from catmaid_notify.protocol import LAYER_TYPE, Close
+from catmaid_notify.protocol import EVERYONE, LAYER_TYPE, Close
+from catmaid_notify.recorder import Recorder
+from catmaid_notify.rooms import Rooms
 from catmaid_notify.sockets import Socket, size_of
 
 logger = logging.getLogger("catmaid_notify")
@@ -46,47 +48,33 @@ def get_hub() -> Hub:
     return found
 
 
-class _Room:
-    """The local sockets of one group."""
-
-    __slots__ = ("joined", "leave", "pk", "pushed", "sockets")
-
-    def __init__(self, pk: Any, joined: asyncio.Future[None]) -> None:
-        self.pk = pk
-        self.joined = joined
-        """Done when the layer sends us what goes to the group."""
-        self.sockets: set[Socket] = set()
-        self.pushed: dict[int, float] = {}
-        """Ids of the stored messages that went to this group here, and when; what reconciling needs not push again."""
-        self.leave: asyncio.TimerHandle | None = None
-
-
 class Hub:
     """Connects one loop's sockets with the channel layer. All methods belong to that loop."""
 
     def __init__(self) -> None:
-        self._layer: Any = None
-        self._channel = ""
-        self._channel_lock = asyncio.Lock()
-        self._rooms: dict[str, _Room] = {}
+        configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
+        self._layer: Any = channel_layers[conf.CHANNEL_LAYER] if configured else None
+        self._rooms = Rooms(self._layer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._duties: list[asyncio.Task[None]] = []
         self._reconcile_now = asyncio.Event()
         self._due: deque[tuple[float, Socket]] = deque()
         self._alive: set[Socket] = set()
         self._guard = Guard(self._alive)
+        self._presence = Recorder()
+        self.following = Following(self._rooms, self._presence)
         self.reconciler = reconcile.Reconciler()
 
     def start(self) -> None:
         """Start receiving, reconciling, pinging and checking."""
-        configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
-        self._layer = channel_layers[conf.CHANNEL_LAYER] if configured else None
         publish.set_local_hub(asyncio.get_running_loop(), self.deliver)
         duties = (
             self._receive_forever(),
             self._reconcile_forever(),
             self._ping_forever(),
             self._guard.run_forever(),
+            self._presence.run_forever(),
+            self.following.run_forever(),
         )
         self._duties = [self._spawn(duty) for duty in duties]
         if hasattr(self._layer, "on_connected"):
@@ -108,7 +96,7 @@ class Hub:
             return False
         try:
             async with asyncio.timeout(seconds):
-                await self._own_channel()  # else the receiving side of a process that has just begun looks broken
+                await self._rooms.channel()  # else the receiving side of a process that has just begun looks broken
                 # A group of our own, so nobody gets what is sent to find out whether sending works.
                 await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
         except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
@@ -119,82 +107,34 @@ class Hub:
     # Sockets
 
     async def join(self, socket: Socket) -> None:
-        """Let a socket get what goes to its group; returns once the layer has the membership.
+        """Let a socket get what goes to its user; returns once the layer has the membership.
 
         Raises:
             BrokerUnavailable: the layer did not answer in time.
         """
-        room = self._rooms.get(socket.group)
-        if room is None or (room.joined.done() and room.joined.exception() is not None):
-            joined = asyncio.ensure_future(self._join_layer(socket.group))
-            room = self._rooms[socket.group] = _Room(socket.sign_in.user_pk, joined)
-        if room.leave is not None:
-            room.leave.cancel()
-            room.leave = None
-        room.sockets.add(socket)
         self._alive.add(socket)
+        self._presence.add(socket.sign_in.user_pk)
         self._due.append((time.monotonic() + conf.PING_SECONDS, socket))
         self._guard.watch(socket)
         try:
-            # Shielded: others may wait for the same membership.
-            await asyncio.shield(room.joined)
+            await self._rooms.enter(socket, socket.group, pk=socket.sign_in.user_pk)
         except BaseException:
             self.leave(socket)
             raise
 
     def leave(self, socket: Socket) -> None:
-        """Forget a socket; its group is left some seconds after the last one, so that a reload costs nothing."""
-        self._alive.discard(socket)
+        """Forget a socket."""
+        if socket in self._alive:
+            self._alive.discard(socket)
+            self._presence.remove(socket.sign_in.user_pk)
+            self.following.forget(socket)
         socket.gone()
-        room = self._rooms.get(socket.group)
-        if room is None:
-            return
-        room.sockets.discard(socket)
-        if not room.sockets and room.leave is None:
-            loop = asyncio.get_running_loop()
-            room.leave = loop.call_later(conf.GROUP_LINGER_SECONDS, self._leave_layer, socket.group, room)
+        self._rooms.exit(socket, socket.group)
 
     def count(self, group: str) -> int:
         """Return how many sockets of this group are open here."""
         room = self._rooms.get(group)
         return len(room.sockets) if room else 0
-
-    async def _join_layer(self, group: str) -> None:
-        if self._layer is None:
-            return
-        try:
-            async with asyncio.timeout(conf.CONNECT_SECONDS):
-                await self._layer.group_add(group, await self._own_channel())
-        except BrokerUnavailable:
-            raise
-        except Exception as error:
-            raise BrokerUnavailable(
-                f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
-            ) from error
-
-    async def _own_channel(self) -> str:
-        """Return the hub's channel, made by whoever needs it first; layers may take their time to make one."""
-        async with self._channel_lock:
-            if not self._channel:
-                async with asyncio.timeout(conf.CONNECT_SECONDS):
-                    self._channel = await self._layer.new_channel()
-            return self._channel
-
-    def _leave_layer(self, group: str, room: _Room) -> None:
-        if room.sockets or self._rooms.get(group) is not room:
-            return
-        del self._rooms[group]
-        if self._layer is not None and self._channel:
-            self._spawn(self._discard(group))
-
-    async def _discard(self, group: str) -> None:
-        try:
-            async with asyncio.timeout(conf.CONNECT_SECONDS):
-                await self._layer.group_discard(group, self._channel)
-            if group in self._rooms:  # somebody came meanwhile; the layer may have seen both in the other order
-                await self._layer.group_add(group, self._channel)
-        except Exception as error:  # noqa: BLE001 - nobody waits; at worst we receive what nobody wants
-            logger.debug("Group not left: group=%s reason=%s", group, error)
 
     # Messages
 
@@ -204,31 +144,52 @@ class Hub:
         What is ``age`` seconds old is not sent to plain sockets that came later: they have asked for what was there
         and would show it twice, while clients of our own dialect drop what they know.
         """
-        room = self._rooms.get(group)
-        if room is None or self._guard.obey(message, room.sockets):
+        sockets = self._meant(group, message)
+        if not sockets or self._guard.obey(message, sockets) or self.following.obey(group, message, sockets):
             return
         data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
         plain_text = data if isinstance(data, str) else None
         v1_text = v1 if isinstance(v1, str) else plain_text
         if plain_text is None and v1_text is None:
             return
-        if isinstance(message_id, int):
+        room = self._rooms.get(group)
+        if isinstance(message_id, int) and room is not None:
             if message_id in room.pushed:
                 return  # reconciling was faster than the broker, or the broker delivered twice
             room.pushed[message_id] = time.monotonic()
-        # Copied: a socket that is closed meanwhile leaves the set.
         created = time.monotonic() - age + AGE_SLACK_SECONDS if age else math.inf
         plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
         if max(plain_size, v1_size) > conf.UNACKED_BYTES_MAX // 2:
             # Somebody else's: what is published by this app is much smaller. It would close all sockets of the group.
             logger.warning("Frame dropped, too large: group=%.100r bytes=%d", group, max(plain_size, v1_size))
             return
-        for socket in tuple(room.sockets):
+        for socket in sockets:
             if socket.is_v1:
                 if v1_text is not None:
                     socket.push(v1_text, v1_size)
             elif plain_text is not None and created >= socket.opened:
                 socket.push(plain_text, plain_size)
+
+    def _meant(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
+        """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves the room."""
+        if group == EVERYONE:
+            return self._meant_of_everyone(message.get("to"))
+        room = self._rooms.get(group)
+        if room is None:
+            return ()
+        session = message.get("session")
+        if session is None:
+            return tuple(room.sockets)
+        keys = ((socket, socket.sign_in.session_key) for socket in room.sockets)
+        return [socket for socket, key in keys if key and sessions.digest(key) == session]
+
+    def _meant_of_everyone(self, groups: Any) -> Sequence[Socket]:
+        if groups is None:
+            return tuple(self._alive)
+        if not isinstance(groups, list):
+            return ()
+        rooms = (self._rooms.get(group) for group in groups if isinstance(group, str))
+        return [socket for room in rooms if room is not None for socket in room.sockets]
 
     async def _receive_forever(self) -> None:
         if self._layer is None:
@@ -236,7 +197,8 @@ class Hub:
             await asyncio.Event().wait()
         while True:
             try:
-                channel = await self._own_channel()
+                channel = await self._rooms.channel()
+                await self._layer.group_add(EVERYONE, channel)
                 while True:
                     self._take(await self._layer.receive(channel))
             except (Exception, asyncio.CancelledError) as error:
@@ -265,7 +227,7 @@ class Hub:
             await self._reconcile()
 
     async def _reconcile(self) -> None:
-        rooms = {room.pk: (group, room) for group, room in self._rooms.items() if room.sockets}
+        rooms = {room.pk: (group, room) for group, room in self._rooms.of_users()}
         try:
             missed = await self.reconciler.round(list(rooms))
         except Exception as error:  # noqa: BLE001 - a database that is away comes back; the next round looks further back

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from catmaid_notify import protocol
 from catmaid_notify.conf import conf
 from catmaid_notify.content import ACTION_LENGTH_MAX, KEY_LENGTH_MAX, Level
+from catmaid_notify.protocol import EVENT_LENGTH_MAX, SENDER_LENGTH_MAX, TOPIC_LENGTH_MAX
 
 
 def iso(time: Any) -> str:
@@ -175,3 +176,60 @@ class TaskProgress(models.Model):
 
 def _number(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
+
+
+class TopicValue(models.Model):
+    """What was last published into a topic that keeps it. Written by `catmaid_notify.kept` only."""
+
+    topic = models.CharField(max_length=TOPIC_LENGTH_MAX, primary_key=True)
+    version = models.BigIntegerField()
+    event = models.CharField(max_length=EVENT_LENGTH_MAX)
+    payload = models.TextField()
+    """As JSON."""
+    sender = models.CharField(max_length=SENDER_LENGTH_MAX, blank=True, default="")
+    published = models.DateTimeField()
+    expires = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.event}"
+
+
+class SocketServer(models.Model):
+    """A process that holds sockets; it touches its row every few seconds."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    seen = models.DateTimeField(db_default=Now(), db_index=True)
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class PresenceQuerySet(models.QuerySet["Presence"]):
+    """Filters of who is there."""
+
+    def live(self) -> PresenceQuerySet:
+        """Rows of processes that live, by the clock of the database."""
+        limit = timedelta(seconds=3 * conf.PRESENCE_SECONDS)
+        return self.filter(server__seen__gt=Now() - limit)
+
+    def of_user(self, key: str) -> PresenceQuerySet:
+        """Where a user has pages open."""
+        return self.filter(topic="", user_key=key)
+
+
+class Presence(models.Model):
+    """A user's sockets in one process, in all or (with a topic) those that follow it."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    server = models.ForeignKey(SocketServer, on_delete=models.CASCADE, related_name="presences")
+    topic = models.CharField(max_length=TOPIC_LENGTH_MAX, blank=True)
+    user_key = models.CharField(max_length=255)
+    sockets = models.PositiveIntegerField()
+
+    objects = PresenceQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=["topic", "user_key"], name="catmaid_notify_followers"),)
+
+    def __str__(self) -> str:
+        return f"{self.user_key} {self.topic}"

@@ -16,6 +16,10 @@ SUBPROTOCOL: Final = "catmaid-notify.v1"
 
 EVENT_LENGTH_MAX: Final = 100
 """Characters of an event's name."""
+TOPIC_LENGTH_MAX: Final = 200
+"""Characters of a topic's name."""
+SENDER_LENGTH_MAX: Final = 100
+"""Characters of the id by which a page knows what it has caused itself."""
 
 
 class Event(StrEnum):
@@ -76,11 +80,21 @@ class LayerMessage(TypedDict):
     """Instead of a frame: close the sockets of the session with this hash, or `ALL_SESSIONS`."""
     check: NotRequired[bool]
     """Instead of a frame: the user was changed; see whether they are still signed in."""
+    recheck: NotRequired[bool]
+    """Instead of a frame: ask again whether these sockets may follow what they follow."""
+    session: NotRequired[str]
+    """Only the sockets of the session with this hash are meant."""
+    to: NotRequired[list[str]]
+    """In `EVERYONE`: the groups that are meant; missing: all sockets."""
 
 
 LAYER_TYPE: Final = "user.message"
 ALL_SESSIONS: Final = "*"
 """In place of the hash of a session that has ended: nobody can say which one it is."""
+
+
+EVERYONE: Final = "catmaid-notify-everyone"
+"""The group that each process with sockets is in."""
 
 
 def user_key(pk: object) -> str:
@@ -96,10 +110,17 @@ def user_group(pk: object) -> str:
     """
     if isinstance(pk, int) and not isinstance(pk, bool):
         return f"updates-{pk}"
-    raw = str(pk).encode("utf-8", "surrogatepass")
-    if len(raw) <= 40:
-        return f"updates-x{raw.hex()}"
-    return f"updates-h{hashlib.sha256(raw).hexdigest()}"
+    return f"updates-{_ascii(str(pk))}"
+
+
+def topic_group(topic: str) -> str:
+    """Return the name of the group of a topic, injective and ASCII, and never that of a user."""
+    return f"topic-{_ascii(topic)}"
+
+
+def _ascii(name: str) -> str:
+    raw = name.encode("utf-8", "surrogatepass")
+    return f"x{raw.hex()}" if len(raw) <= 40 else f"h{hashlib.sha256(raw).hexdigest()}"
 
 
 def to_json(value: object, *, what: str) -> str:
@@ -121,9 +142,14 @@ def frame(event: str, payload: Any = None, **extra: Any) -> str:
     return to_json({"event": event, "payload": payload, **extra}, what=f"The payload of event {str(event)!r}")
 
 
+def is_name(name: object, length_max: int) -> bool:
+    """Return whether this is a string of 1 to so many printable characters."""
+    return isinstance(name, str) and 0 < len(name) <= length_max and name.isprintable()
+
+
 def check_event_name(event: object) -> str:
     """Return ``event`` if a site may send it, else raise `InvalidEvent`."""
-    if not isinstance(event, str) or not event or len(event) > EVENT_LENGTH_MAX or not event.isprintable():
+    if not isinstance(event, str) or not is_name(event, EVENT_LENGTH_MAX):
         raise InvalidEvent(
             f"An event's name must be a string of 1 to {EVENT_LENGTH_MAX} printable characters, not {event!r}."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catmaid_notify import modules, views
+from catmaid_notify import modules, topic_views, views
 
 app_name = "catmaid_notify"
 
@@ -15,5 +15,6 @@ urlpatterns = [
     path("notify/unread", views.unread, name="unread"),
     path("notify/messages", views.messages, name="messages"),
     path("notify/read", views.mark_read, name="read"),
+    path("notify/topics", topic_views.values, name="topics"),
     path("notify/client/<str:release>/<str:name>", modules.module, name="module"),
 ]

@@ -126,7 +126,7 @@ def unread(request: HttpRequest) -> HttpResponse:
     ids = list(Message.objects.for_user(pk).unread().newest_first().values_list("pk", flat=True)[: UNREAD_COUNTED + 1])
     tasks = list(TaskProgress.objects.shown_to(pk))
     # The state itself, not a clock or a highest id: ids are handed out before commit, so neither tells of all changes.
-    etag = _etag([user_key(pk), ids, [(task.task_id, task.updated.isoformat()) for task in tasks]])
+    etag = etag_of([user_key(pk), ids, [(task.task_id, task.updated.isoformat()) for task in tasks]])
     response: HttpResponse
     if request.headers.get("If-None-Match", "").removeprefix("W/") == etag:
         response = HttpResponseNotModified()
@@ -195,7 +195,8 @@ def mark_read(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"user": user_key(request.user.pk), "read": "all" if everything else changed, "count": left})
 
 
-def _etag(state: Any) -> str:
+def etag_of(state: Any) -> str:
+    """Return the ETag of a state that JSON can hold."""
     return '"' + hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32] + '"'
 
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from catmaid_notify.consumers import UpdatesConsumer
-from catmaid_notify.protocol import SUBPROTOCOL
+from catmaid_notify.protocol import EVERYONE, SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -230,7 +230,8 @@ class SpyLayer:
                 await self._changed.wait()
 
     async def _called(self, name: str, group: str) -> None:
-        self.calls.append((name, group))
+        if group != EVERYONE:  # each hub is in that one
+            self.calls.append((name, group))
         self._changed.set()
         await self.open.wait()
         if self.error is not None:

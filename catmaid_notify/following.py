@@ -1,0 +1,284 @@
+"""What the sockets of this process follow: asked for by pages, allowed by the site, asked again every minute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, Final
+
+from django.db import Error as DatabaseError
+
+from catmaid_notify import background, kept, permissions, topics
+from catmaid_notify.batches import batches
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import UnknownTopic
+from catmaid_notify.protocol import Event, frame, user_key
+from catmaid_notify.recorder import Recorder
+from catmaid_notify.rooms import Rooms
+from catmaid_notify.sockets import Socket
+from catmaid_notify.topics import Topic
+
+logger = logging.getLogger("catmaid_notify")
+security_logger = logging.getLogger("catmaid_notify.security")
+
+RETRY_SECONDS: Final = 2.0
+"""How long to wait before database or broker are asked again for what a page wants to follow."""
+TOPICS_AT_ONCE: Final = 200
+"""Topics of one page that are asked about in one go, so that others have their turn in between."""
+USERS_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """What a page wants."""
+
+    event: Event
+    topic: Any
+    ref: Any
+    payload: Any
+
+
+class _Follower:
+    """What one socket follows and wants."""
+
+    __slots__ = ("asked", "requests", "task", "topics")
+
+    def __init__(self) -> None:
+        self.topics: dict[str, Topic] = {}
+        self.asked = 0
+        """Topics that this socket has ever asked to follow."""
+        self.requests: list[_Request] = []
+        self.task: asyncio.Task[None] | None = None
+
+
+class Following:
+    """The followers among the sockets of one loop. All methods belong to that loop."""
+
+    def __init__(self, rooms: Rooms, presence: Recorder) -> None:
+        self._rooms = rooms
+        self._presence = presence
+        self._followers: dict[Socket, _Follower] = {}
+        self._due: dict[Topic, set[Socket]] = defaultdict(set)
+        self._wake = asyncio.Event()
+
+    def take(self, socket: Socket, event: Event, topic: Any, ref: Any, payload: Any) -> bool:
+        """Do what a page wants, in the order in which it asks; return whether that is one of its allowed topics.
+
+        Raises:
+            InvalidEvent: the answer can't be written, since topic or ref can't be repeated.
+        """
+        frame(event, ref=ref, topic=topic)
+        follower = self._followers.setdefault(socket, _Follower())
+        within = False
+        if event == Event.SUBSCRIBE:
+            within = follower.asked < conf.TOPICS_PER_SOCKET
+            follower.asked += 1
+        follower.requests.append(_Request(event, topic, ref, payload))
+        if follower.task is None:
+            follower.task = asyncio.get_running_loop().create_task(self._serve(socket, follower))
+        return within
+
+    def forget(self, socket: Socket) -> None:
+        """Let a socket that has gone follow nothing."""
+        follower = self._followers.pop(socket, None)
+        if follower is None:
+            return
+        if follower.task is not None:
+            follower.task.cancel()
+        for topic in tuple(follower.topics.values()):
+            self._unfollow(socket, follower, topic)
+
+    def obey(self, group: str, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
+        """Act on an order to ask again what these sockets may follow; return whether the message was one."""
+        if message.get("recheck") is not True:
+            return False
+        for socket, follower in self._of(sockets):
+            for topic in follower.topics.values():
+                if group == topic.group or not group.startswith("topic-"):
+                    self._due[topic].add(socket)
+        self._wake.set()
+        return True
+
+    async def run_forever(self) -> None:
+        """Ask again who may follow: everybody each minute, and those for whom it is due."""
+        loop = asyncio.get_running_loop()
+        round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout_at(round_due):
+                    await self._wake.wait()
+            except TimeoutError:
+                round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
+                for socket, follower in self._followers.items():
+                    for topic in follower.topics.values():
+                        self._due[topic].add(socket)
+            self._wake.clear()
+            await self._recheck()
+
+    # What pages want
+
+    async def _serve(self, socket: Socket, follower: _Follower) -> None:
+        while follower.requests:
+            event = follower.requests[0].event
+            batch = list(takewhile(lambda request: request.event == event, follower.requests))[:TOPICS_AT_ONCE]  # noqa: B023 - used at once
+            if event == Event.SUBSCRIBE:
+                try:
+                    await self._subscribe(socket, follower, batch)
+                except Exception as error:  # noqa: BLE001 - database and broker come back
+                    logger.warning("Topics not followed, trying again: reason=%s: %s", type(error).__name__, error)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+            elif event == Event.UNSUBSCRIBE:
+                self._unsubscribe(socket, follower, batch)
+            else:
+                await self._publish(socket, batch)
+            del follower.requests[: len(batch)]
+        follower.task = None
+
+    async def _subscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
+        wanted, reasons = _wanted(follower, requests)
+        granted = await self._granted(socket, wanted)
+        try:
+            await self._enter(socket, granted)
+            values = await self._values(granted)
+        except BaseException:
+            for topic in granted:
+                if topic.name not in follower.topics:
+                    self._rooms.exit(socket, topic.group)
+            raise
+        for topic in wanted:
+            if topic in granted:
+                self._follow(socket, follower, topic)
+            else:
+                self._unfollow(socket, follower, topic)
+        allowed = {topic.name for topic in granted}
+        for request in requests:
+            if isinstance(request.topic, str) and request.topic in allowed:
+                socket.push(frame(Event.SUBSCRIBED, topic=request.topic, ref=request.ref))
+                if request.topic in values:
+                    socket.push(values[request.topic])
+            else:
+                self._refuse(socket, request, reasons.get(request, "not allowed"))
+
+    async def _granted(self, socket: Socket, wanted: list[Topic]) -> set[Topic]:
+        if not wanted:
+            return set()
+        return await background.ask_for_page(permissions.followable, socket.sign_in.user_pk, wanted)
+
+    async def _enter(self, socket: Socket, granted: Iterable[Topic]) -> None:
+        entering = (self._rooms.enter(socket, topic.group) for topic in granted)
+        for outcome in await asyncio.gather(*entering, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _values(self, granted: Iterable[Topic]) -> dict[str, str]:
+        """Return the frames with the last values. Read after joining: what is published meanwhile comes as well."""
+        names = [topic.name for topic in granted if topic.declaration.keep_seconds]
+        found = await background.ask_for_page(kept.load, names) if names else {}
+        return {name: frame(**kept.as_dict(value)) for name, value in found.items()}
+
+    def _unsubscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
+        for request in requests:
+            topic = follower.topics.get(request.topic) if isinstance(request.topic, str) else None
+            if topic is not None:
+                self._unfollow(socket, follower, topic)
+            socket.push(frame(Event.UNSUBSCRIBED, topic=request.topic, ref=request.ref))
+
+    async def _publish(self, socket: Socket, requests: list[_Request]) -> None:
+        for request in requests:
+            content = request.payload if isinstance(request.payload, dict) else {}
+            arguments = (request.topic, content.get("event"), content.get("payload"), content.get("sender"))
+            try:
+                await background.ask_for_page(permissions.publish, socket.sign_in.user_pk, *arguments)
+            except permissions.Refused as refused:
+                self._refuse(socket, request, str(refused))
+            except DatabaseError as error:
+                logger.warning("Not published: reason=%s: %s", type(error).__name__, error)
+                self._refuse(socket, request, "failed")
+
+    def _refuse(self, socket: Socket, request: _Request, reason: str) -> None:
+        _log_refusal(socket, request.event, request.topic, reason)
+        socket.push(frame(Event.REFUSED, {"reason": reason}, topic=request.topic, ref=request.ref))
+
+    def _follow(self, socket: Socket, follower: _Follower, topic: Topic) -> None:
+        if topic.name not in follower.topics:
+            follower.topics[topic.name] = topic
+            self._presence.add(socket.sign_in.user_pk, topic.name)
+
+    def _unfollow(self, socket: Socket, follower: _Follower, topic: Topic) -> None:
+        if follower.topics.pop(topic.name, None) is not None:
+            self._rooms.exit(socket, topic.group)
+            self._presence.remove(socket.sign_in.user_pk, topic.name)
+
+    # Asking again
+
+    async def _recheck(self) -> None:
+        due, self._due = self._due, defaultdict(set)
+        questions = (
+            (topic, pks)
+            for topic, sockets in due.items()
+            for pks in batches({socket.sign_in.user_pk for socket in sockets}, USERS_AT_ONCE)
+        )
+        for asked in _pages(questions):
+            try:
+                answers = await background.ask_for_page(permissions.still_allowed, asked)
+            except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
+                logger.warning("Topics not checked, trying again: reason=%s: %s", type(error).__name__, error)
+                return
+            for (topic, pks), allowed in zip(asked, answers, strict=True):
+                self._dismiss(topic, due[topic], set(pks) - allowed)
+
+    def _dismiss(self, topic: Topic, sockets: Iterable[Socket], pks: set[Any]) -> None:
+        for socket, follower in self._of(sockets):
+            if socket.sign_in.user_pk in pks and topic.name in follower.topics:
+                self._unfollow(socket, follower, topic)
+                _log_refusal(socket, Event.SUBSCRIBE, topic.name, "not allowed any more")
+                socket.push(frame(Event.REFUSED, {"reason": "not allowed any more"}, topic=topic.name))
+
+    def _of(self, sockets: Iterable[Socket]) -> Iterator[tuple[Socket, _Follower]]:
+        return ((socket, self._followers[socket]) for socket in sockets if socket in self._followers)
+
+
+def _wanted(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Topic], dict[_Request, str]]:
+    """Return the topics that may be asked about, and why the other requests are refused."""
+    wanted: dict[str, Topic] = {}
+    reasons: dict[_Request, str] = {}
+    for request in requests:
+        try:
+            topic = topics.find(request.topic)
+        except UnknownTopic:
+            reasons[request] = "unknown topic"
+            continue
+        is_known = topic.name in follower.topics or topic.name in wanted
+        more = sum(name not in follower.topics for name in wanted)
+        if not is_known and len(follower.topics) + more >= conf.TOPICS_PER_SOCKET:
+            reasons[request] = "too many topics"
+        else:
+            wanted[topic.name] = topic
+    return list(wanted.values()), reasons
+
+
+def _pages(questions: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
+    """Put questions together until they are about some hundreds of users."""
+    page: list[tuple[Topic, list[Any]]] = []
+    size = 0
+    for question in questions:
+        page.append(question)
+        size += len(question[1])
+        if size >= USERS_AT_ONCE:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _log_refusal(socket: Socket, event: str, topic: Any, reason: str) -> None:
+    # Never what a topic's own code says: that may repeat what the page has sent.
+    known = reason if reason in ("unknown topic", "too many topics", "not allowed", "not allowed any more") else "-"
+    security_logger.info(
+        "Topic refused: what=%s why=%s topic=%.100r user=%.100r", event, known, topic, user_key(socket.sign_in.user_pk)
+    )
