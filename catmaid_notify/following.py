@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
-from django.db import Error as DatabaseError
-
 from catmaid_notify import background, kept, permissions, topics
 from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
@@ -191,12 +189,15 @@ class Following:
     async def _publish(self, socket: Socket, requests: list[_Request]) -> None:
         for request in requests:
             content = request.payload if isinstance(request.payload, dict) else {}
-            arguments = (request.topic, content.get("event"), content.get("payload"), content.get("sender"))
+            arguments = (content.get("event"), content.get("payload"), content.get("sender"))
             try:
-                await background.ask_for_page(permissions.publish, socket.sign_in.user_pk, *arguments)
+                topic = topics.find(request.topic)
+                await background.ask_for_page(permissions.publish, socket.sign_in.user_pk, topic, *arguments)
+            except UnknownTopic:
+                self._refuse(socket, request, "unknown topic")
             except permissions.Refused as refused:
                 self._refuse(socket, request, str(refused))
-            except DatabaseError as error:
+            except Exception as error:  # noqa: BLE001 - at most once: the page hears that it was lost
                 logger.warning("Not published: reason=%s: %s", type(error).__name__, error)
                 self._refuse(socket, request, "failed")
 

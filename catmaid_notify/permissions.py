@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.db import Error as DatabaseError
 
 from catmaid_notify import events, users
-from catmaid_notify.exceptions import NotifyError, UnknownTopic
+from catmaid_notify.exceptions import NotifyError
 from catmaid_notify.protocol import check_event_name
-from catmaid_notify.topics import Topic, find
+from catmaid_notify.topics import Topic
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -61,17 +61,13 @@ def allowed(candidates: list[Any], topic: Topic) -> set[Any]:
         return set()
 
 
-def publish(pk: Any, name: Any, event: Any, payload: Any, sender: Any) -> None:
+def publish(pk: Any, topic: Topic, event: Any, payload: Any, sender: Any) -> None:
     """Publish what a page has sent, if the topic allows it.
 
     Raises:
         Refused: with the reason that the page gets.
         django.db.Error: what the database says.
     """
-    try:
-        topic = find(name)
-    except UnknownTopic:
-        raise Refused("unknown topic") from None
     user = users.by_pk([pk]).get(pk)
     declaration = topic.declaration
     try:

@@ -495,7 +495,7 @@ def test_permissions__user_who_is_gone(user: User, site: Site) -> None:
     user.delete()
     assert permissions.followable(pk, [topics.find("sheet:a")]) == set()
     with pytest.raises(permissions.Refused):
-        permissions.publish(pk, "chat:a", "said", 1, "")
+        permissions.publish(pk, topics.find("chat:a"), "said", 1, "")
     assert site.asked == []
 
 
