@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -19,6 +19,9 @@ from catmaid_notify.doctor.mark import TASK, key_of
 from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.models import Message
 from catmaid_notify.protocol import user_group
+
+ASK_SECONDS: Final = 1.0
+"""How long most workers take to answer at most."""
 
 
 def application(module: str) -> Any:
@@ -84,7 +87,9 @@ def _without_password(connection: Any) -> str:
 def worker(visit: Visit) -> Iterator[Finding]:
     """Ask the workers whether they are there, and know our task."""
     app = application(visit.celery)
-    known = app.control.inspect(timeout=min(visit.timeout, 3)).registered() or {}
+    # Asking all workers takes the whole time-out, however fast they are; a second question is for slow ones.
+    known = app.control.inspect(timeout=min(visit.timeout, ASK_SECONDS)).registered()
+    known = known or app.control.inspect(timeout=visit.timeout, limit=1).registered() or {}
     names = sorted(name for name, tasks in known.items() if TASK in {task.partition(" ")[0] for task in tasks})
     if not known:
         yield failed(

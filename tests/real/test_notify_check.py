@@ -17,7 +17,8 @@ from tests.support.process import PYTHON, ROOT
 from tests.support.site import Site
 
 pytestmark = pytest.mark.real
-CELERY = "tests.celery_app"
+slow = pytest.mark.slow
+CELERY = "--celery=tests.celery_app"
 HEADERS = {
     "Host": "$http_host",
     "Upgrade": "$http_upgrade",
@@ -48,7 +49,7 @@ class Report:
 
 def run(site: Site, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PYTHON, "-m", "django", "notify_check", "--celery", CELERY, "--timeout", "4", *arguments],
+        [PYTHON, "-m", "django", "notify_check", "--timeout", "4", *arguments],
         cwd=ROOT,
         env={**process.environment(), **site.env, **(env or {})},
         stdin=subprocess.DEVNULL,
@@ -143,7 +144,7 @@ def start_with(site: Site, name: str, settings: dict[str, Any], *, application: 
 
 
 def test_site__all_is_well(running, front):
-    done = run(running, "--url", front(), "--user", "ann", "--deep")
+    done = run(running, CELERY, "--url", front(), "--user", "ann", "--deep")
     assert done.returncode == 0, done.stdout
     assert done.stdout.endswith("All is well\n")
     assert not done.stderr
@@ -158,26 +159,11 @@ def test_site__all_is_well(running, front):
 
 
 def test_site__without_url_and_user(running):
-    found = check(running)
+    found = check(running, CELERY)
     assert found.code == 0
     assert found.level("celery worker") == "ok"
     assert found.level("worker's push") == "skipped"
     assert "site address" not in found.output
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--url", "www.example.org"), "is no address of a site"),
-        (("--url", "http://ann:secret@localhost/"), "is no address of a site"),
-        (("--user", "nobody"), "There is no user with the username 'nobody'"),
-        (("--timeout", "0"), "--timeout must be above 0"),
-    ],
-)
-def test_arguments__wrong(running, arguments, words):
-    done = run(running, *arguments)
-    assert done.returncode == 1
-    assert words in done.stderr
 
 
 # -- Settings and database
@@ -196,6 +182,7 @@ def test_settings__system_checks_are_said(running):
     assert "catmaid_notify.W007" in found.output
 
 
+@slow
 def test_database__is_away(running):
     database = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": free_port(), "NAME": "none"}
     found = check(running, env=with_settings(running, DATABASES={"default": database}))
@@ -215,7 +202,7 @@ def test_migrations__are_missing(running, tmp_path):
 
 def test_celery__broker_is_away(running):
     env = with_settings(running, CELERY_BROKER_URL=f"amqp://site:secret@127.0.0.1:{free_port()}//")
-    found = check(running, env=env)
+    found = check(running, CELERY, env=env)
     assert found.failure["step"] == "celery broker"
     assert "secret" not in found.output
     assert found.level("celery worker") == "skipped"
@@ -226,7 +213,7 @@ def test_celery__other_vhost_than_the_layer(make_site):
         layer = {
             "default": {"BACKEND": "catmaid_notify.layers.RabbitmqChannelLayer", "CONFIG": {"host": other.vhost.url}}
         }
-        found = check(site, env=with_settings(site, CHANNEL_LAYERS=layer))
+        found = check(site, CELERY, env=with_settings(site, CHANNEL_LAYERS=layer))
         assert found.level("vhosts") == "warning"
         assert found.failure["text"] == "No worker answers."
 
@@ -239,7 +226,7 @@ def test_celery__worker_does_not_know_us(make_site):
         )
         site.celery = "other_celery"
         site.worker()
-        found = check(site)
+        found = check(site, "--celery=other_celery")
         assert found.failure["text"] == "worker@tests does not know the tasks of catmaid_notify."
 
 
@@ -251,17 +238,18 @@ def test_celery__worker_with_another_layer(make_site):
         }
         site.env |= with_settings(site, CHANNEL_LAYERS=layer)
         site.worker()
-        found = check(site, "--user", "ann", env={"DJANGO_SETTINGS_MODULE": "site_settings"})
+        found = check(site, CELERY, "--user", "ann", env={"DJANGO_SETTINGS_MODULE": "site_settings"})
         assert found.failure["text"] == "A worker stored a message, but its push did not come through within 4 s."
         assert site.run("result = Message.objects.count()") == 0, "taken away all the same"
 
 
+@slow
 def test_celery__worker_with_another_database(make_site):
     with make_site() as site, make_site() as other:
         site.user("ann")
         site.env |= with_settings(site, DATABASES={"default": other._database_settings()})
         site.worker()
-        found = check(site, "--user", "ann", env={"DJANGO_SETTINGS_MODULE": "site_settings"})
+        found = check(site, CELERY, "--user", "ann", env={"DJANGO_SETTINGS_MODULE": "site_settings"})
         assert found.failure["text"] == "No worker did the task catmaid_notify.check within 4 s."
 
 
@@ -274,10 +262,12 @@ def test_address__nothing_listens(running):
     assert found.level("static files") == "skipped"
 
 
+@slow
 def test_address__unknown_host(running):
     assert "is not known" in check(running, "--url", "http://no-such-host.invalid/").failure["text"]
 
 
+@slow
 def test_address__host_is_not_allowed(running, front):
     found = check(running, "--url", front().replace("127.0.0.1", "127.0.0.2"))
     assert found.failure["text"].startswith("ALLOWED_HOSTS does not have '127.0.0.2'")
@@ -305,6 +295,7 @@ def test_asgi__channels_go_to_wsgi(running, front):
     assert found.level("inbox") == "ok"
 
 
+@slow
 def test_asgi__application_has_no_routes(running, front):
     with process.all_stopped():
         port = start_with(running, "plain", {}, application="tests.unit.plain_asgi:application")
@@ -317,11 +308,13 @@ def test_asgi__server_is_down(running, front):
     assert "gives 502: the proxy does not reach the ASGI server" in found.failure["text"]
 
 
+@slow
 def test_asgi__redirect(running, front):
     found = check(running, "--url", front(channels="return 301 https://www.example.org$request_uri;"))
     assert "leads to 'https://www.example.org/channels/health/'" in found.failure["text"]
 
 
+@slow
 def test_asgi__something_refuses(running, front):
     assert (
         "gives 403"
@@ -352,6 +345,7 @@ def test_origin__host_is_not_handed_on(running, front):
     assert "proxy_set_header Host $http_host" in found.failure["hints"][0]
 
 
+@slow
 def test_origin__proxy_drops_the_port(running, front):
     found = check(running, "--url", front(headers={"Host": "$host"}))
     assert found.failure["hints"] == [
@@ -374,6 +368,7 @@ def test_origin__of_a_site_with_tls(running, front, daphne, tmp_path):
     assert found.level("signed-in socket") == "ok"
 
 
+@slow
 def test_origin__everybody_may(running, front, daphne):
     url = front(asgi=daphne(CATMAID_NOTIFY_ALLOWED_ORIGINS=["https://*.invalid", "https://foreign.invalid"]))
     found = check(running, "--url", url)
@@ -400,6 +395,7 @@ def test_session__is_not_seen(running, front, daphne):
     assert found.level("push") == "skipped"
 
 
+@slow
 def test_session__for_https_only(running, front):
     found = check(running, "--url", front(), "--user", "ann", env=with_settings(running, SESSION_COOKIE_SECURE=True))
     assert found.failure["text"].startswith("SESSION_COOKIE_SECURE is on")
@@ -410,8 +406,8 @@ def test_push__asgi_server_with_another_vhost(running, front, daphne, vhost):
     found = check(
         running, "--url", front(asgi=daphne(CHANNEL_LAYERS={"default": layer})), "--user", "ann", "--timeout", "2"
     )
-    failed = [one["step"] for one in found.steps if one["level"] == "failed"]
-    assert failed == ["push", "worker's push"]
+    assert found.failure["step"] == "push"
+    assert "has another CHANNEL_LAYERS" in found.failure["hints"][0]
 
 
 def test_idle__proxy_has_less_patience(running, front):
@@ -425,18 +421,21 @@ def test_idle__proxy_has_less_patience(running, front):
 # -- Pages
 
 
+@slow
 def test_inbox__wsgi_server_is_down(running, front):
     found = check(running, "--url", front(wsgi=free_port()))
     failed = {one["step"]: one["text"] for one in found.steps if one["level"] == "failed"}
     assert "does not reach the WSGI server" in failed["inbox"]
 
 
+@slow
 def test_inbox__wsgi_server_has_no_urls(running, front):
     found = check(running, "--url", front(server="location /notify/ { return 404; }"))
     assert found.failure["step"] == "inbox"
     assert "gives 404 where 401 is right" in found.failure["text"]
 
 
+@slow
 def test_static__are_missing(running, front):
     found = check(running, "--url", front(server="location /static/ { return 404; }"))
     assert found.failure["step"] == "static files"
@@ -449,6 +448,7 @@ def test_static__not_served_as_javascript(running, front):
     assert "has the type 'text/plain'" in check(running, "--url", url).failure["text"]
 
 
+@slow
 def test_static__one_module_is_missing(running, front):
     url = front(server="location = /static/catmaid_notify/backoff.js { return 404; }")
     assert "backoff.js gives 404" in check(running, "--url", url).failure["text"]

@@ -1,4 +1,4 @@
-"""The small commands: ``notify_send`` and ``notify_prune``."""
+"""The small commands, ``notify_send`` and ``notify_prune``, and the arguments of ``notify_check``."""
 
 from __future__ import annotations
 
@@ -87,3 +87,19 @@ def test_prune__only_counts(messages):
 def test_prune__impossible_age(days):
     with pytest.raises(CommandError, match="--days must be"):
         call("notify_prune", f"--days={days}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--url=www.example.org",), "is no address of a site"),
+        (("--url=https://www.example.org/?a=b",), "is no address of a site"),
+        (("--url=http://ann:secret@localhost/",), "is no address of a site"),
+        (("--user=nobody",), "There is no user with the username 'nobody'"),
+        (("--timeout=0",), "--timeout must be above 0"),
+        (("--timeout=nan",), "--timeout must be above 0"),
+    ],
+)
+def test_check__wrong_argument(arguments, words):
+    with pytest.raises(CommandError, match=words):
+        call("notify_check", *arguments)

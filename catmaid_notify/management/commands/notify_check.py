@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import set_script_prefix
 
+from catmaid_notify import publish
 from catmaid_notify.doctor.address import Address
 from catmaid_notify.doctor.findings import Finding, Level
 from catmaid_notify.doctor.route import steps
@@ -62,6 +63,7 @@ class Command(BaseCommand):
         visit.user = user_named(user) if user else None
         with visit.closing, _silence(verbosity):
             found = self._report(visit, as_json=options["json"])
+            publish.flush()
         if any(finding.level is Level.FAILED for finding in found):
             sys.exit(1)
 
