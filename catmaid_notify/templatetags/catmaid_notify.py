@@ -46,6 +46,7 @@ def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
         "unread_url": reverse("catmaid_notify:unread"),
         "messages_url": reverse("catmaid_notify:messages"),
         "read_url": reverse("catmaid_notify:read"),
+        "topics_url": reverse("catmaid_notify:topics"),
         "updates_path": conf.UPDATES_PATH or f"{get_script_prefix()}channels/updates/",
         "poll_ms": round(conf.POLL_SECONDS * 1000),
         "csrf_cookie": settings.CSRF_COOKIE_NAME,

@@ -515,7 +515,7 @@ test("a task that is tried again runs again", async () => {
 test("the site's own events", async () => {
     const { server, details } = await makeLiveSite();
     server.socket.push({ event: "skeleton-changed", payload: { id: 4 } });
-    assert.deepEqual(details("event"), [{ event: "skeleton-changed", payload: { id: 4 }, topic: null }]);
+    assert.deepEqual(details("event"), [{ event: "skeleton-changed", payload: { id: 4 }, topic: null, sender: null }]);
 });
 
 test("a listener that throws is reported, and stops nobody else", async () => {
@@ -590,11 +590,71 @@ test("a topic that is refused is an error, and not asked for again", async () =>
     assert.equal(server.socket.got("subscribe").length, 0);
 });
 
+test("who follows hears that a topic is refused, also later", async () => {
+    const { server, notifier } = await makeLiveSite();
+    const got = [];
+    notifier.subscribe("secret", (detail) => got.push(detail));
+    server.socket.push({ event: "refused", topic: "secret", payload: { reason: "not allowed any more" } });
+    assert.deepEqual(got, [{ event: "refused", payload: { reason: "not allowed any more" }, topic: "secret", sender: null }]);
+    server.socket.push({ event: "cell", topic: "secret", payload: 1 });
+    assert.equal(got.length, 1);
+});
+
+test("what another tab was refused concerns that tab", async () => {
+    const { server, notifier } = await makeLiveSite();
+    const got = [];
+    notifier.subscribe("chat", ({ event }) => got.push(event));
+    server.socket.push({ event: "refused", topic: "chat", ref: "of another", payload: { reason: "too long" } });
+    server.socket.push({ event: "said", topic: "chat" });
+    assert.deepEqual(got, ["said"]);
+});
+
+test("an older value never replaces a newer one, and who follows later gets the last one", async () => {
+    const { server, notifier } = await makeLiveSite();
+    const got = [];
+    const end = notifier.subscribe("counter", ({ payload, sender }) => got.push([payload, sender]));
+    for (const [payload, version] of [[5, 12], [4, 11], [5, 12], [6, 13]]) {
+        server.socket.push({ event: "value", topic: "counter", payload, version, sender: "other" });
+    }
+    assert.deepEqual(got, [[5, "other"], [6, "other"]]);
+    const late = [];
+    const endLate = notifier.subscribe("counter", ({ payload }) => late.push(payload));
+    assert.deepEqual(late, [6]);
+    end();
+    endLate();
+    notifier.subscribe("counter", ({ payload }) => late.push(payload));
+    assert.deepEqual(late, [6]);
+});
+
+test("without a socket the last values are fetched with each poll, and at once for a new topic", async () => {
+    const { server, notifier, clock } = await makePollingSite({ topicsUrl: "/notify/topics" });
+    let answer = { values: [{ event: "value", topic: "counter", payload: 1, version: 1 }], refused: ["secret"] };
+    server.answer = ({ url }) => {
+        return url.startsWith("/notify/topics") ? json(answer) : null;
+    };
+    const asked = () => server.requests.filter(({ url }) => url.startsWith("/notify/topics"));
+    const got = [];
+    notifier.subscribe("counter", ({ payload }) => got.push(payload));
+    await clock.advance(0);
+    assert.equal(asked().at(-1).url, "/notify/topics?topic=counter");
+    assert.deepEqual(got, [1]);
+    await clock.advance(66_000);
+    assert.equal(asked().length >= 2, true);
+    assert.deepEqual(got, [1]);
+    answer = { values: [{ event: "value", topic: "counter", payload: 2, version: 2 }], refused: ["secret"] };
+    const refused = [];
+    notifier.subscribe("secret", ({ event }) => refused.push(event));
+    await clock.advance(0);
+    assert.deepEqual([got, refused], [[1, 2], ["refused"]]);
+    notifier.stop();
+    assert.equal(server.openRequests.length, 0);
+});
+
 test("publish says whether there was a socket", async () => {
     const { server, notifier } = await makeLiveSite();
     assert.equal(notifier.publish("counter", "raised", { by: 1 }), true);
     const [{ topic, payload, ref }] = server.socket.got("publish");
-    assert.deepEqual([topic, payload, typeof ref], ["counter", { event: "raised", payload: { by: 1 } }, "string"]);
+    assert.deepEqual([topic, payload, typeof ref], ["counter", { event: "raised", payload: { by: 1 }, sender: notifier.id }, "string"]);
     server.socket.drop(1006);
     assert.equal(notifier.publish("counter", "raised", { by: 1 }), false);
 });

@@ -372,7 +372,7 @@ test("a follower publishes through the leader, as long as that has a socket", as
     const { server, clock, tabs } = await openTabs(2);
     assert.equal(tabs[1].notifier.publish("sheet:42", "saved", { cell: "B2" }), true);
     await clock.advance(0);
-    assert.deepEqual(server.socket.got("publish")[0].payload, { event: "saved", payload: { cell: "B2" } });
+    assert.deepEqual(server.socket.got("publish")[0].payload, { event: "saved", payload: { cell: "B2" }, sender: tabs[1].notifier.id });
     server.refuses = true;
     server.socket.drop(1006);
     await clock.advance(0);

@@ -62,6 +62,7 @@ def test_tag__what_the_client_needs(script_prefix: str) -> None:
             "data-unread-url": f"{script_prefix}notify/unread",
             "data-messages-url": f"{script_prefix}notify/messages",
             "data-read-url": f"{script_prefix}notify/read",
+            "data-topics-url": f"{script_prefix}notify/topics",
             "data-updates-path": f"{script_prefix}channels/updates/",
             "data-poll-ms": "60000",
             "data-csrf-cookie": "csrftoken",

@@ -4,12 +4,13 @@ import { createNotifier } from "./index.js";
 const script = document.querySelector("script[data-catmaid-notify]");
 
 if (script && !window.catmaidNotify) {
-    const { user, unreadUrl, messagesUrl, readUrl, updatesPath, pollMs, csrfCookie, csrfToken, mount } = script.dataset;
+    const { user, unreadUrl, messagesUrl, readUrl, topicsUrl, updatesPath, pollMs, csrfCookie, csrfToken, mount } = script.dataset;
     const notifier = createNotifier({
         user,
         unreadUrl,
         messagesUrl,
         readUrl,
+        topicsUrl,
         updatesUrl: updatesPath,
         csrfCookie,
         csrfToken,

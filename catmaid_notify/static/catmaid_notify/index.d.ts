@@ -42,6 +42,8 @@ export interface SiteEvent {
     readonly payload: unknown;
     /** `null` for an event to this user. */
     readonly topic: string | null;
+    /** Id with which the change was sent, `notifier.id` for this tab's own; else `null`. */
+    readonly sender: string | null;
 }
 
 export interface EventDetails {
@@ -73,6 +75,8 @@ export interface NotifierOptions {
     updatesUrl: string;
     /** Where the pages of the whole inbox are. */
     messagesUrl?: string;
+    /** Where the last values of topics are; without it, they come over the socket only. */
+    topicsUrl?: string;
     /** Primary key of the user that the page was rendered for, as text. */
     user?: string;
     /** Name of Django's CSRF cookie, "csrftoken" by default. */
@@ -120,6 +124,8 @@ export interface Notifier extends EventTarget {
     /** The code with which the server closed the latest socket, where that explains the state. */
     readonly closeCode: number | null;
     readonly user: string;
+    /** What this tab's own changes have as `sender`, where the page hands it on. */
+    readonly id: string;
     /** Where the pages of the whole inbox are. */
     readonly messagesUrl: string;
     readonly unread: Unread;

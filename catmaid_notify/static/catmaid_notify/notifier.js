@@ -29,17 +29,18 @@ import { makeTopics } from "./topics.js";
  * @param {string} options.readUrl    where messages are marked as read
  * @param {string} options.updatesUrl  the WebSocket, as a path, `http(s)` or `ws(s)` URL; resolved against the page
  * @param {string} [options.messagesUrl=""]  where the pages of the whole inbox are
+ * @param {string} [options.topicsUrl=""]  where the last values of topics are; without it, they come over the socket only
  * @param {string} [options.user=""]  who the page was rendered for; empty: whoever the server says
  * @param {string} [options.csrfCookie="csrftoken"]  name of Django's CSRF cookie
  * @param {string} [options.csrfToken=""]  where scripts can't read that cookie
  * @param {object} [options.intervals]  replaces some of `INTERVALS` (backoff.js), until the server says
  * @param {object} [options.adapters]  replaces some of `browserAdapters()` (adapters.js)
  */
-export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrftoken", csrfToken = "", ...options }) {
+export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCookie = "csrftoken", csrfToken = "", ...options }) {
     const adapters = { ...browserAdapters(), ...options.adapters };
     const { document, reportError } = adapters;
     const intervals = { ...INTERVALS, ...options.intervals };
-    const posts = new Set(); // AbortControllers of reads that are under way
+    const requests = new Set(); // AbortControllers of those that are under way
     const sync = makeSync({
         adapters,
         intervals,
@@ -56,7 +57,7 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
     const { tabs } = lifecycle;
     const mailbox = makeMailbox(() => sync.started);
     const tasks = makeTasks(() => sync.started);
-    const topics = makeTopics({ send: lifecycle.send, call, id: tabs.id });
+    const topics = makeTopics({ send: lifecycle.send, call, unsent: fetchValues, id: tabs.id });
     let unwatch = null;
     let isFirstSync = true;
     let closeCode = null;
@@ -85,7 +86,7 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
         topics.resume();
     }
 
-    function receive({ event, payload, topic = null, ref }) {
+    function receive({ event, payload, topic = null, sender = null, version, ref }) {
         switch (event) {
             case NEW_MESSAGE:
                 pushed(toMessage(payload?.message));
@@ -99,16 +100,17 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
             case SUBSCRIBED:
             case UNSUBSCRIBED:
             case REFUSED: {
-                const refused = topics.answer({ event, ref });
+                const refused = topics.answer({ event, ref, topic, payload });
                 if (refused) {
                     fail("topic", new Error(`Topic ${refused}: ${payload?.reason ?? event}`));
                 }
                 break;
             }
             default: {
-                const detail = { event, payload, topic };
-                topics.deliver(detail);
-                emit("event", detail);
+                const detail = { event, payload, topic, sender };
+                if (topics.deliver({ ...detail, version })) {
+                    emit("event", detail);
+                }
             }
         }
     }
@@ -169,6 +171,7 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
             emit("tasks", tasks.list);
         }
         emit("sync", { ok: true });
+        fetchValues();
     }
 
     /** Take note of who the server says is signed in; return whether it is somebody else than before. */
@@ -192,6 +195,7 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
         user = name;
         mailbox.clear();
         tasks.clear();
+        topics.clear();
         sync.forget();
         isFirstSync = true;
         emit("user", { user, previous });
@@ -201,25 +205,42 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
 
     // What goes out
 
+    /** Ask for the last values of topics, while no socket brings them. The browser knows their ETag. */
+    async function fetchValues() {
+        const names = topics.names();
+        if (!topicsUrl || !names.length || !["waiting", "polling"].includes(lifecycle.state)) {
+            return;
+        }
+        try {
+            const query = new URLSearchParams(names.map((name) => ["topic", name]));
+            const { values, refused } = await answerOf(`${topicsUrl}?${query}`);
+            values.forEach(receive);
+            refused.forEach((topic) => receive({ event: REFUSED, topic }));
+        } catch (error) {
+            fail("topic", error);
+        }
+    }
+
     async function ask() {
         return !lifecycle.isAsleep() && sync.refresh();
     }
 
-    async function post(body) {
+    function post(body) {
+        return answerOf(options.readUrl, {
+            method: "POST",
+            headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
+            body: JSON.stringify(body),
+            keepalive: true, // the click that reads a message may also leave the page
+        });
+    }
+
+    async function answerOf(url, init) {
         const controller = new AbortController();
-        posts.add(controller);
+        requests.add(controller);
         try {
-            await request({
-                adapters,
-                url: options.readUrl,
-                controller,
-                method: "POST",
-                headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
-                body: JSON.stringify(body),
-                keepalive: true, // the click that reads a message may also leave the page
-            });
+            return (await request({ adapters, url, controller, ...init })).body;
         } finally {
-            posts.delete(controller);
+            requests.delete(controller);
         }
     }
 
@@ -299,7 +320,7 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
             lifecycle.stop();
             unwatch?.();
             unwatch = null;
-            for (const controller of posts) {
+            for (const controller of requests) {
                 controller.abort();
             }
         },
@@ -331,7 +352,10 @@ export function createNotifier({ messagesUrl = "", user = "", csrfCookie = "csrf
         /** Resolves to whether, of all tabs of this browser that claim `key`, it is this one that gets it. */
         claim: tabs.claim,
 
-        /** Follow a topic: `fn({event, payload, topic})`. Returns a function that ends it. Topics come over the socket only. */
+        /** What this tab's own changes have as `sender`, where the page hands it on. */
+        id: tabs.id,
+
+        /** Follow a topic: `fn({event, payload, topic, sender})`; the event `refused` says that it may not (any more). */
         subscribe: topics.subscribe,
 
         /** Publish into a topic, at most once. Returns whether there was a socket to send it on. */

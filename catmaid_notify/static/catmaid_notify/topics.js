@@ -1,11 +1,12 @@
 import { PUBLISH, REFUSED, SUBSCRIBE, UNSUBSCRIBE } from "./protocol.js";
 
 /**
- * Return the topics that this page follows. They live on the socket only: nothing of them is stored, polling doesn't bring
- * them. `send(frame)` returns whether a socket takes it; `call(fn, value)` never throws; `id` is this tab's own.
+ * Return the topics that this page follows. `send(frame)` returns whether a socket takes it; `call(fn, value)` never throws;
+ * `unsent()` hears that no socket took a new topic; `id` is this tab's own.
  */
-export function makeTopics({ send, call, id }) {
+export function makeTopics({ send, call, unsent, id }) {
     const followersOf = new Map(); // topic → set of functions
+    const values = new Map(); // topic → what was published last, where the server keeps that
     const asked = new Map(); // ref → frame, until the server has answered
     let count = 0;
 
@@ -19,6 +20,17 @@ export function makeTopics({ send, call, id }) {
         return isSent;
     }
 
+    function tell(topic, detail) {
+        for (const follower of [...(followersOf.get(topic) ?? [])]) {
+            call(follower, detail);
+        }
+    }
+
+    function forget(topic) {
+        followersOf.delete(topic);
+        values.delete(topic);
+    }
+
     return {
         /** Follow `topic`; return a function that ends it. */
         subscribe(topic, fn) {
@@ -26,20 +38,31 @@ export function makeTopics({ send, call, id }) {
             if (!followers) {
                 followers = new Set();
                 followersOf.set(topic, followers);
-                ask(SUBSCRIBE, topic);
+                if (!ask(SUBSCRIBE, topic)) {
+                    unsent();
+                }
             }
             const follower = (value) => fn(value); // so that the same function can follow twice
             followers.add(follower);
+            if (values.has(topic)) {
+                call(follower, values.get(topic));
+            }
             return () => {
                 if (followers.delete(follower) && !followers.size && followersOf.get(topic) === followers) {
-                    followersOf.delete(topic);
+                    forget(topic);
                     ask(UNSUBSCRIBE, topic);
                 }
             };
         },
 
+        /** Names of the topics. */
+        names: () => [...followersOf.keys()],
+
+        /** Forget the last values: they were another user's. */
+        clear: () => values.clear(),
+
         /** Publish into `topic`; return whether it was sent, which does not say that the server took it. */
-        publish: (topic, event, payload = null) => ask(PUBLISH, topic, { event, payload }),
+        publish: (topic, event, payload = null) => ask(PUBLISH, topic, { event, payload, sender: id }),
 
         /** Follow everything again on a new socket. */
         resume() {
@@ -49,24 +72,31 @@ export function makeTopics({ send, call, id }) {
             }
         },
 
-        /** Hand an event to those who follow its topic. */
-        deliver(detail) {
-            for (const follower of [...(followersOf.get(detail.topic) ?? [])]) {
-                call(follower, detail);
+        /** Hand an event to those who follow its topic, unless they have it or a newer value; return whether it was news. */
+        deliver({ version, ...detail }) {
+            const { topic } = detail;
+            if (version && followersOf.has(topic)) {
+                if (version <= values.get(topic)?.version) {
+                    return false;
+                }
+                values.set(topic, { ...detail, version });
             }
+            tell(topic, detail);
+            return true;
         },
 
         /** Take the server's answer; return the topic that it refused to let this page follow or publish into. */
-        answer({ event, ref }) {
-            const frame = asked.get(ref);
+        answer({ event, ref, topic, payload }) {
+            const frame = ref === undefined ? followersOf.has(topic) && { event: SUBSCRIBE, topic } : asked.get(ref);
             asked.delete(ref);
-            if (event !== REFUSED) {
+            if (event !== REFUSED || !frame) {
                 return undefined;
             }
-            if (frame?.event === SUBSCRIBE) {
-                followersOf.delete(frame.topic);
+            if (frame.event === SUBSCRIBE) {
+                tell(frame.topic, { event, payload, topic: frame.topic, sender: null });
+                forget(frame.topic);
             }
-            return frame?.topic;
+            return frame.topic;
         },
     };
 }
