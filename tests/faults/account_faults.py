@@ -33,8 +33,7 @@ OTHERWISE = {
     "session removed": "store.delete()",
     "session expired": "store.set_expiry(1); store.save()",
     "deactivated by SQL": "Model.objects.filter(pk=pk).update(is_active=False)",
-    "deleted by SQL": "from django.contrib.sessions.models import Session; Session.objects.all()\\n"
-    "Model.objects.filter(pk=pk)._raw_delete('default')",
+    "deleted by SQL": "Model.objects.filter(pk=pk)._raw_delete('default')",
 }
 MESSAGE = "\nif Model.objects.filter(pk=pk).exists(): api.notify_user(pk, 'for nobody')"
 
@@ -66,7 +65,7 @@ async def _end(world: World, name: str, code: str, seconds: float) -> tuple[floa
     client.start()
     try:
         await world.until(lambda: client.state == "live", 30)
-        await world.console(world.site.run, SESSION + code.replace("\\n", "\n"), pk=user.pk, cookie=user.cookie)
+        await world.console(world.site.run, SESSION + code, pk=user.pk, cookie=user.cookie)
         ended = time.monotonic()
         await world.until(lambda: client.state == "signedout", seconds)
         closed = time.monotonic() - ended if client.state == "signedout" else float("inf")

@@ -6,9 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from bench.figures import percentile
 from tests.faults.checker import Verdict, slow_until
-from tests.faults.faults import Criterion, Measure, fault, pushed_again
+from tests.faults.faults import Criterion, Measure, fault, p99, pushed_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +121,7 @@ async def alarms(world: World) -> Sequence[Criterion]:
             (during if entry.at > marks[0] else before).append(entry.seconds)
     flood = max(_burst([at for at in client.pushes if at > healed]) for client in world.clients)
     return [
-        Measure(what="notify_user p99 slower by", value=1000 * (_p99(during) - _p99(before)), most=100, unit="ms"),
+        Measure(what="notify_user p99 slower by", value=1000 * (p99(during) - p99(before)), most=100, unit="ms"),
         Measure(what="messages waiting in the broker", value=depth, most=10_000, unit=""),
         Measure(what="pushes to a client in the busiest second afterwards", value=flood, most=100, unit=""),
     ]
@@ -131,10 +130,6 @@ async def alarms(world: World) -> Sequence[Criterion]:
 async def _waiting(world: World) -> int:
     listed = await world.ctl("list_queues", "-p", world.vhost, "--no-table-headers", "messages")
     return sum(int(line) for line in listed.split())
-
-
-def _p99(seconds: list[float]) -> float:
-    return percentile(seconds, 99) if seconds else float("inf")
 
 
 def _burst(times: list[float]) -> int:
@@ -146,7 +141,7 @@ def _burst(times: list[float]) -> int:
 async def undermined(world: World) -> Sequence[Criterion]:
     lines = len(world.daphne.output.splitlines())
     marks = []
-    connections = len((await world.ctl("list_connections", "-q", "pid")).splitlines())
+    connections = len((await world.ctl("list_connections", "pid")).splitlines())
     await world.ctl("close_all_connections", "closed by a test")
     marks.append(await _mark(world))
     accepted = _accepted(world)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bench.proc import cpu_seconds
-from tests.faults.faults import Criterion, Measure, fault
+from tests.faults.checker import Verdict
+from tests.faults.faults import Criterion, Measure, fault, p99
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.faults.world import World
+    from tests.support.site import User
 
 
 @fault("F26", "pages frozen, in the back/forward cache, hidden; switched user")
@@ -98,28 +102,47 @@ async def no_file_handles(world: World) -> Sequence[Criterion]:
     ]
 
 
-@fault("F22", "slow readers: one that never reads, one at 1 byte/s, one that never reads but sends")
+FLOOD = """
+import time
+for _ in range(count):
+    api.msg_user(pk, "flood", "x" * 60_000)
+    time.sleep(0.05)
+"""
+
+
+@fault("F22", "slow readers under a flood: one never reads, one at 1 byte/s, one never reads but sends")
 async def slow_readers(world: World) -> Sequence[Criterion]:
-    memory = world.resources()["daphne"][0]
-    readers = [asyncio.ensure_future(_slow(world, kind)) for kind in ("deaf", "dripping", "chatty")]
-    closed = await asyncio.gather(*readers)
-    grown = (world.resources()["daphne"][0] - memory) / len(readers)
-    world.phase("after")
+    user = await world.console(world.site.user, f"slow{time.monotonic_ns()}")
+    memory = most = world.resources()["daphne"][0]
+    readers = [asyncio.ensure_future(_be_slow(world, user, kind)) for kind in ("deaf", "dripping", "chatty")]
+    await asyncio.sleep(1)
+    flood = asyncio.ensure_future(world.console(world.site.run, FLOOD, pk=user.pk, count=400, timeout=90))
+    while not all(reader.done() for reader in readers):
+        most = max(most, world.resources()["daphne"][0])
+        await asyncio.sleep(0.2)
+    await flood
+    healed = world.phase("after")
+    during = [at for at, name in world.phases if name == "during"][-1]
+
+    def slower(verdict: Verdict) -> Measure:
+        before = [one.seconds for one in verdict.showings if one.acked < during]
+        meanwhile = [one.seconds for one in verdict.showings if during <= one.acked < healed]
+        return Measure(what="others' p99 slower by", value=1000 * (p99(meanwhile) - p99(before)), most=100, unit="ms")
+
     return [
-        Measure(what="closed after", value=max(closed), most=40),
-        Measure(what="memory for each", value=grown, most=8, unit="MB"),
+        Measure(what="closed after", value=max(reader.result() for reader in readers), most=40),
+        Measure(what="memory for each", value=(most - memory) / len(readers), most=8, unit="MB"),
+        slower,
     ]
 
 
-async def _slow(world: World, kind: str) -> float:
-    """Open a socket straight to Daphne and be slow; return when the server gives it up."""
-    user = world.users[0]
-    reader, writer = await asyncio.open_connection("127.0.0.1", world.site.daphne_port, limit=1024)
-    began = time.monotonic()
+async def _be_slow(world: World, user: User, kind: str) -> float:
+    """Open a socket straight to Daphne, and be slow; return when the server has given it up."""
+    host = f"127.0.0.1:{world.site.daphne_port}"
     lines = [
         "GET /channels/updates/ HTTP/1.1",
-        f"Host: 127.0.0.1:{world.site.daphne_port}",
-        f"Origin: http://127.0.0.1:{world.site.daphne_port}",
+        f"Host: {host}",
+        f"Origin: http://{host}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
@@ -127,19 +150,29 @@ async def _slow(world: World, kind: str) -> float:
         "Sec-WebSocket-Protocol: catmaid-notify.v1",
         f"Cookie: {user.cookie}",
     ]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    before = world.daphne.output.count("code=4408")
-    try:
-        while world.daphne.output.count("code=4408") <= before and time.monotonic() - began < 60:
-            if kind == "dripping":
-                await asyncio.wait_for(reader.read(1), 5)
-            elif kind == "chatty":
-                frame = json.dumps({"event": "ping", "payload": {"nonce": "a"}}).encode()
-                # A frame of a client is masked; a mask of zeros leaves it readable.
-                writer.write(bytes([0x81, 0x80 | len(frame), 0, 0, 0, 0]) + frame)
+    loop, began = asyncio.get_running_loop(), time.monotonic()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(0)
+        await loop.sock_connect(slow, ("127.0.0.1", world.site.daphne_port))
+        await loop.sock_sendall(slow, ("\r\n".join(lines) + "\r\n\r\n").encode())
+        while _is_open(slow) and time.monotonic() - began < 90:
             await asyncio.sleep(1)
-    except (OSError, TimeoutError):
-        pass
-    finally:
-        writer.transport.abort()
+            with suppress(OSError):  # nothing to read, no room to write, or the end
+                if kind == "dripping":
+                    slow.recv(1)
+                elif kind == "chatty":
+                    slow.send(_masked({"event": "ping", "payload": {"nonce": "a"}}))
     return time.monotonic() - began
+
+
+def _masked(frame: object) -> bytes:
+    """Return a text frame of a client; a mask of zeros leaves it readable."""
+    text = json.dumps(frame).encode()
+    return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
+
+
+def _is_open(slow: socket.socket) -> bool:
+    """Say whether the other side has neither closed nor cut the connection; nothing is read for that."""
+    established = 1
+    return slow.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == established

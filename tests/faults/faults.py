@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.figures import percentile
 from tests.faults.checker import Verdict, slow_until
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ def fault(
         return FAULTS[key]
 
     return register
+
+
+def p99(seconds: Sequence[float]) -> float:
+    """Return the 99th percentile; infinity where nothing was measured."""
+    return percentile(seconds, 99) if seconds else math.inf
 
 
 def pushed_again(healed: float, most: float) -> Criterion:

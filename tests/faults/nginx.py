@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 BINARY = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") or "nginx"
 UPGRADE = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
 CONFIG = """
-daemon off; pid {folder}/nginx.pid; error_log stderr error; worker_processes 1; worker_shutdown_timeout 1s; {user}
+daemon off; pid {folder}/nginx.pid; error_log stderr error; {user}
+worker_processes 1; worker_rlimit_nofile 8192; worker_shutdown_timeout 1s;
 events {{ worker_connections 4096; }}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/temp;

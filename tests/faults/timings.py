@@ -18,6 +18,7 @@ SHORT_SETTINGS = {
     "CATMAID_NOTIFY_LIVE_SYNC_SECONDS": 30,
     "CATMAID_NOTIFY_CONNECT_SECONDS": 3,
     "CATMAID_NOTIFY_PUBLISH_SECONDS": 3,
+    "CATMAID_NOTIFY_SESSION_CHECK_SECONDS": 3,
 }
 """The server's times in a short run."""
 SHORT_TIMINGS: dict[str, float | list[float]] = {
