@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.faults.world import World
+    from tests.support.site import User
 
 
 @fault("F03", "Daphne stalled")
@@ -128,7 +129,7 @@ async def no_upgrade(world: World) -> Sequence[Criterion]:
     return [gap, Measure(what="back to push after", value=live, most=375)]
 
 
-@fault("F14", "Daphne and broker swallowed longer than two heartbeats", after=20)
+@fault("F14", "Daphne and broker swallowed longer than two heartbeats", after=20, lane="long")
 async def broker_swallowed(world: World) -> Sequence[Criterion]:
     run = world.run
     async with world.broker_behind_link() as link:
@@ -137,11 +138,15 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
         port = f'CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = ["{world.amqp_url(link.port)}"]'
         await world.start_daphne(settings=port)
         await world.all_live()
+        # Whoever shares a group with others needs nothing of the broker: newcomers do.
+        newcomers = [await world.console(world.site.user, f"newcomer{n}") for n in range(int(world.span(30, 4)))]
         world.order(run)
         link.swallows = True
         began, answers = time.monotonic(), []
         while time.monotonic() - began < world.span(60, 8):
-            answers.append(await _handshake(world))
+            newcomers = newcomers[1:] + newcomers[:1]
+            answers.append(await _handshake(world, newcomers[0]))
+            await asyncio.sleep(0.5)
         link.swallows = False
         link.cut()
         healed = world.phase("after")
@@ -158,12 +163,12 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
     ]
 
 
-async def _handshake(world: World) -> float:
+async def _handshake(world: World, user: User) -> float:
     """Return how long a newcomer waits for hello or for a close code."""
     newcomer = Client(
         "newcomer",
         port=world.nginx.port,
-        cookie=world.users[-1].cookie,
+        cookie=user.cookie,
         timings=world.timings,
         shown=lambda _number, _via: None,
     )

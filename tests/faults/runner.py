@@ -47,7 +47,9 @@ async def run(world: World, chosen: Fault) -> Outcome:
     try:
         criteria = await chosen.happen(world)
     except Exception as failure:  # noqa: BLE001 - one fault that can't be made must not hide the others
-        error = f"{type(failure).__name__}: {failure}"
+        error = f"{type(failure).__name__}: {' '.join(str(failure).split())[-300:]}"
+        await world.repair()
+        world.order(chosen.id)
     if world.phases[-1][1] != "after":
         world.phase("after")
     await asyncio.sleep(max(0.0, world.phases[-1][0] + after - time.monotonic()))

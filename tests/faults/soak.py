@@ -19,7 +19,7 @@ MEANINGFUL_SECONDS = HOUR
 """In less time a process that is still warming up looks as if it grew for ever."""
 
 
-@fault("F33", "soak: a random mix", after=20)
+@fault("F33", "soak: a random mix", after=20, lane="cluster")
 async def mix(world: World) -> Sequence[Criterion]:
     """Daphne and the producers live through all of it, since it is their memory that counts."""
     began, samples = time.monotonic(), []
@@ -55,7 +55,7 @@ async def _restart_broker(world: World) -> None:
 
 
 async def _close_connections(world: World) -> None:
-    await world.ctl("close_all_connections", "closed by a test")
+    await world.ctl("close_all_connections", "--global", "closed by a test")
 
 
 async def _stall_daphne(world: World) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 SEED = 1
-SHORT = ["F01", "F02", "F08", "F09", "F12", "F19"]
+SHORT = ["F01", "F02", "F03", "F08", "F09", "F12", "F16", "F18", "F19", "F21"]
+"""Those that need no more than some seconds each."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -169,6 +169,17 @@ class World:
             self.site.env.clear()
             self.site.env.update(before)
 
+    async def repair(self) -> None:
+        """Start again what a fault that went wrong has left dead."""
+        if self.gunicorn.exit_code is not None:
+            self.gunicorn = await asyncio.to_thread(self.site.gunicorn)
+        if self.daphne.exit_code is not None:
+            await self.start_daphne()
+        if self.nginx.process and self.nginx.process.exit_code is not None:
+            await asyncio.to_thread(self.nginx.start)
+        if self.worker is None or self.worker.exit_code is not None:
+            await self.start_worker()
+
     async def start_worker(self, *, waits: bool = True) -> None:
         """Start a Celery worker, and give it the task that makes it a producer."""
         self._workers += 1
