@@ -35,7 +35,7 @@ async def pages_asleep(world: World) -> Sequence[Criterion]:
         await cover.close()
         await session.send("Page.setWebLifecycleState", {"state": "active"})
         await session.detach()
-        await pages[1].go_back()
+        await pages[1].evaluate("history.back()")  # Playwright's own waits for a load, and there is none
     if world.tabs and contexts:
         await world.tabs.switch(contexts[-1], world.users[-1])
         await asyncio.sleep(world.span(20, 3))

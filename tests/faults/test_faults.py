@@ -27,7 +27,7 @@ SHORT = ["F01", "F02", "F03", "F08", "F09", "F12", "F16", "F18", "F19", "F21"]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """All servers, for all tests here."""
-    require("postgresql", "chromium")
+    require("postgresql", "chromium", "nginx")
     if reason := broker.missing():
         pytest.skip(reason)
     async with World.started(tmp_path_factory.mktemp("world"), Plan(seed=SEED, size=SMALL, short=True)) as made:
