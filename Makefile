@@ -110,6 +110,10 @@ docs: venv ## Build the documentation into build/docs; a warning is an error
 picture: venv ## Make the picture of README.md anew
 	$(VENV)/bin/python scripts/picture.py
 
+.PHONY: screenshots
+screenshots: system picture ## Make all pictures of README.md and docs anew, light and dark
+	$(VENV)/bin/python scripts/screenshots.py
+
 .PHONY: clean
 clean: ## Remove the virtual environments, caches and all that the demo has written
 	rm -rf $(VENV) $(CLASSIC) node_modules build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis

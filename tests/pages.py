@@ -50,7 +50,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     }
     with translation.override(context["lang"]):
         response = render(request, "tests/inbox.html", context)
-    response["Content-Security-Policy"] = POLICY
+    # Old scripts put HTML into the page, which Trusted Types forbid.
+    response["Content-Security-Policy"] = POLICY.partition("; require")[0] if context["scripts"] else POLICY
     return response
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.support import postgresql, rabbitmq
 IN_CI = os.environ.get("CI") == "true"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+"""What looks for barriers in pages; from npm."""
 PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 """Proxies; they are no part of the PATH of everybody who may start them."""
 
@@ -26,6 +29,8 @@ def missing(part: str) -> str:
         case "nginx" | "apache":
             program = PROGRAMS[part]
             return "" if shutil.which(program) else f"no {program}"
+        case "axe":
+            return "" if AXE.is_file() else "no axe-core (`make js` installs it)"
         case "chromium":
             if not shutil.which(CHROMIUM):
                 return f"no Chromium at {CHROMIUM} (CHROMIUM=<path> names another one)"
@@ -33,7 +38,7 @@ def missing(part: str) -> str:
 
             reason = node.trouble(str(node.BUNDLED))
             return f"Playwright's driver doesn't start: {reason}" if reason else ""
-    raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium, nginx, apache")
+    raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium, axe, nginx, apache")
 
 
 def require(*parts: str) -> None:

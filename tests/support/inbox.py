@@ -44,7 +44,7 @@ class Inbox:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.bell = page.locator(".catmaid-notify__bell")
-        self.panel = page.get_by_role("region", name="Notifications")
+        self.panel = page.locator(".catmaid-notify__panel")
         self.messages = page.locator(".catmaid-notify__panel .catmaid-notify__message")
         self.toasts = page.locator(".catmaid-notify__toasts li")
         self.tasks = page.locator(".catmaid-notify__task")

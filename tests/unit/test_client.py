@@ -204,3 +204,18 @@ def test_modules__load_each_other_by_relative_paths_only() -> None:
         for target in re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", path.read_text()):
             assert re.fullmatch(r"\./\w+\.js", target), f"{path.name}: {target}"
             assert Path(path.parent, target).is_file(), f"{path.name}: {target}"
+
+
+def test_docs__name_every_custom_property_with_its_colours() -> None:
+    style = (modules.DIRECTORY / "catmaid_notify.css").read_text()
+    page = (modules.DIRECTORY.parents[2] / "docs" / "page.md").read_text()
+    table = [line for line in page.splitlines() if line.startswith("| `--")]
+    # "`--catmaid-notify-info`, `-success`" is short for two whole names.
+    named = {
+        name if name.startswith("--") else f"--catmaid-notify{name}"
+        for line in table
+        for name in re.findall(r"`(-[\w-]+)`", line.split("|")[1])
+    }
+    assert named == set(re.findall(r"var\((--catmaid-notify-[\w-]+)", style))
+    for light, dark in re.findall(r", light-dark\((#\w+), (#\w+)\)", style):
+        assert any(f"`{light}`" in line and f"`{dark}`" in line for line in table), (light, dark)

@@ -69,7 +69,6 @@ class Inbox {
     }
 
     detach() {
-        this.#toggle(false);
         this.#parts.panel.hidePopover();
         this.#controller.abort();
         this.#announcer.stop();
@@ -107,15 +106,20 @@ class Inbox {
     #tellFresh() {
         if (!this.#root.ownerDocument.hidden) {
             for (const [id, message] of this.#fresh) {
-                this.#notifier.claim(`toast ${id}`).then((isOurs) => isOurs && this.#tell(message));
+                this.#notifier.claim(`toast ${id}`).then((isOurs) => isOurs && this.#isUnread(id) && this.#tell(message));
             }
             this.#fresh.clear();
         }
     }
 
+    /** Meanwhile the message may have been read, or somebody else have signed in. */
+    #isUnread(id) {
+        return this.#notifier.unread.messages.some((message) => message.id === id);
+    }
+
     #tell(message) {
         this.#announcer.add(message.title);
-        if (!this.#older && this.#notifier.unread.messages.some(({ id }) => id === message.id)) {
+        if (!this.#older) {
             this.#toasts?.add(message.id, this.#draw(message));
         }
     }
@@ -135,6 +139,7 @@ class Inbox {
         this.#news = new News(user);
         this.#desktop.draw();
         if (previous !== "") {
+            this.#fresh.clear();
             this.#toasts?.clear();
             this.#announcer.stop();
             this.#fill();
@@ -153,8 +158,8 @@ class Inbox {
         badge.textContent = count > 99 ? "99+" : count;
         badge.hidden = all.hidden = count === 0;
         if (this.#older) {
-            for (const message of [...messages].reverse()) {
-                this.#put(message, "prepend");
+            for (const message of messages) {
+                this.#put(message, (item) => item.dataset.id < message.id);
                 this.#items.get(message.id).dataset.unread = "";
             }
         }
@@ -258,7 +263,7 @@ class Inbox {
             if (isStale()) {
                 return;
             }
-            messages.forEach((message) => this.#put(message, "append"));
+            messages.forEach((message) => this.#put(message, () => false));
             showWhen(end, older.ended ? (this.#items.size ? "ended" : "empty") : "");
             if (!older.ended) {
                 this.#observer.observe(end); // tells at once whether there is still room
@@ -270,12 +275,13 @@ class Inbox {
         }
     }
 
-    #put(message, where) {
-        const { id } = message;
-        if (!this.#items.has(id)) {
+    /** Put a message that is not there yet before the first item for which that is true, or else at the end. */
+    #put(message, isNext) {
+        const { messages } = this.#parts;
+        if (!this.#items.has(message.id)) {
             const item = this.#draw(message);
-            this.#items.set(id, item);
-            this.#parts.messages[where](item);
+            this.#items.set(message.id, item);
+            messages.insertBefore(item, [...messages.children].find(isNext) ?? null);
         }
     }
 
