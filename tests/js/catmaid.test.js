@@ -32,6 +32,15 @@ test("CATMAID's handlers get each new message once, and the site's events", asyn
     ]);
 });
 
+test("a title is escaped: CATMAID puts it into the page as HTML", async () => {
+    const { notifier, server } = await makeLiveSite();
+    const catmaid = makeCatmaid();
+    feedCatmaid(notifier, catmaid);
+    server.notify({ id: 5, title: "<img src=x onerror='f(\"&\")'>" });
+    const [, , { message_title: title }] = catmaid.log.at(-1);
+    assert.equal(title, "&#60;img src=x onerror=&#39;f(&#34;&#38;&#34;)&#39;&#62;");
+});
+
 test("what waited when the page was loaded is not told, and a login starts the notifier", async () => {
     const site = makeSite();
     site.server.notify({ id: 5 }, { push: false });
