@@ -263,7 +263,10 @@ def test_forced_colours__what_is_told_by_colour_is_still_told(
     badge = inbox.page.locator("[data-part=badge]")
     assert badge.evaluate("(one) => getComputedStyle(one).borderStyle") == "solid"
     progress = inbox.tasks.get_by_role("progressbar").first
-    assert progress.evaluate("(one) => getComputedStyle(one).appearance") == "auto"
+    assert progress.evaluate("(one) => getComputedStyle(one).borderStyle") == "solid"
+    done = "(one) => getComputedStyle(one, '::-webkit-progress-value').backgroundColor"
+    left = "(one) => getComputedStyle(one).backgroundColor"
+    assert progress.evaluate(done) != progress.evaluate(left)
 
 
 def test_reduced_motion__nothing_moves(lab: Site, ann: User, open_tab: Callable[..., BrowserContext]) -> None:
