@@ -105,20 +105,24 @@ STATIC_ROOT = BASE_DIR / "static"
 # [catmaid_notify] RabbitMQ, which Celery and the channel layer share
 # ---------------------------------------------------------------------------------------------------------------------
 
-# amqp://user:password@host:port/vhost. A user, a password and a vhost of the site's own, here "asgi":
+# amqp://host:port/vhost. A user, a password and a vhost of the site's own, here "asgi":
 #     rabbitmqctl add_user asgi <password>
 #     rabbitmqctl add_vhost asgi
 #     rabbitmqctl set_permissions -p asgi asgi '.*' '.*' '.*'
-AMQP_URL = os.environ.get("AMQP_URL", "amqp://guest:guest@localhost:5672/")
+# User and password are not part of the URL: Django masks values on its error pages, and in error mails, by their names.
+AMQP_URL = os.environ.get("AMQP_URL", "amqp://localhost:5672/")
+AMQP_USERNAME = os.environ.get("AMQP_USERNAME")  # None: guest, or what a URL says all the same
+AMQP_PASSWORD = os.environ.get("AMQP_PASSWORD")
 
 # The layer carries pushes from wherever they are made (a web server, a Celery worker, a command) to the ASGI servers.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "catmaid_notify.layers.RabbitmqChannelLayer",
-        "CONFIG": {"host": AMQP_URL},
+        "CONFIG": {"host": AMQP_URL, "username": AMQP_USERNAME, "password": AMQP_PASSWORD},
     },
     # The layer of the classic CATMAID guide, from the package channels-rabbitmq (requirements-async.txt). It speaks the
-    # same bytes, so that both can be used in one vhost while a site moves from one to the other:
+    # same bytes, so that both can be used in one vhost while a site moves from one to the other. User and password have
+    # to be part of its URL:
     # "default": {
     #     "BACKEND": "channels_rabbitmq.core.RabbitmqChannelLayer",
     #     "CONFIG": {"host": AMQP_URL},
@@ -139,6 +143,8 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 # ---------------------------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = AMQP_URL
+CELERY_BROKER_USER = AMQP_USERNAME
+CELERY_BROKER_PASSWORD = AMQP_PASSWORD
 # Nothing but JSON is accepted: who can write to the broker can run code in workers that take pickle.
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"

@@ -184,9 +184,12 @@ assert isinstance(channel_layers["default"], RabbitmqChannelLayer)
 
 
 def test_example__takes_the_broker_from_the_environment(monkeypatch):
-    broker = "amqp://site:secret@broker:5672/asgi"
-    example = load_example(monkeypatch, AMQP_URL=broker)
-    assert [example.CHANNEL_LAYERS["default"]["CONFIG"], example.CELERY_BROKER_URL] == [{"host": broker}, broker]
+    given = {"AMQP_URL": "amqp://broker:5672/asgi", "AMQP_USERNAME": "site", "AMQP_PASSWORD": "secret"}
+    example = load_example(monkeypatch, **given)
+    layer = example.CHANNEL_LAYERS["default"]["CONFIG"]
+    assert layer == {"host": "amqp://broker:5672/asgi", "username": "site", "password": "secret"}
+    celery = (example.CELERY_BROKER_URL, example.CELERY_BROKER_USER, example.CELERY_BROKER_PASSWORD)
+    assert celery == ("amqp://broker:5672/asgi", "site", "secret")
 
 
 def test_example__speaks_json_only(monkeypatch):
