@@ -97,6 +97,10 @@ faults: system venv ## Make everything fail, one part after another; FAULTS="--o
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) -m classic
 
+.PHONY: bench
+bench: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure the app beside its peers, in turns; BENCH="--quick", or "--help"
+	$(VENV)/bin/python -m bench $(BENCH)
+
 .PHONY: bench-layers
 bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is
 	$(VENV)/bin/python -m bench.layers $(BENCH)
@@ -137,6 +141,16 @@ $(CLASSIC)/installed: requirements-async.txt pyproject.toml
 	@scripts/venv.sh $(CLASSIC) "$(PYTHON)"
 	@echo "Installing the environment of requirements-async.txt (once) ..."
 	@$(CLASSIC)/bin/$(PIP_INSTALL) --requirement requirements-async.txt --editable '.[test-tools]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-dev
+	@echo "Installing what the bench needs (once) ..."
+	@$(VENV)/bin/$(PIP_INSTALL) --editable '.[bench]'
+	@[[ $$(id -u) != 0 || -e /usr/lib/nginx/modules/ngx_nchan_module.so ]] || apt-get -qq install -y --no-install-recommends libnginx-mod-nchan
+	@touch $@
+
+$(CLASSIC)/installed-bench: $(CLASSIC)/installed
+	@$(CLASSIC)/bin/$(PIP_INSTALL) --requirement requirements-async.txt 'uvicorn[standard]>=0.40'
 	@touch $@
 
 node_modules/installed: package.json

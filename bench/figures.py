@@ -73,6 +73,27 @@ class Runs:
         """Return what was measured of one kind, a value a round."""
         return [run.values[figure] for run in self._runs if run.kind == kind and figure in run.values]
 
+    def kinds(self) -> set[str]:
+        """Return those of which there are runs."""
+        return {run.kind for run in self._runs}
+
+    def ratio(self, figure: str, kind: str, peer: str) -> Summary:
+        """Return ``kind`` / ``peer``, one ratio a round, summarised.
+
+        Raises:
+            NotInTurns: the two kinds did not take turns, once each a round.
+            ZeroDivisionError: a value of ``peer`` is 0.
+        """
+        return Summary.of(ours.values[figure] / theirs.values[figure] for ours, theirs in self._pairs(kind, peer))
+
+    def difference(self, figure: str, kind: str, peer: str) -> Summary:
+        """Return ``kind`` - ``peer``, one difference a round, summarised.
+
+        Raises:
+            NotInTurns: the two kinds did not take turns, once each a round.
+        """
+        return Summary.of(ours.values[figure] - theirs.values[figure] for ours, theirs in self._pairs(kind, peer))
+
     def advantage(self, figure: str, better: Better, kind: str, peer: str) -> Summary | None:
         """Return how many times as good as ``peer`` ``kind`` is: above 1 it leads. One ratio a round, summarised.
 

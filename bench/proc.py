@@ -14,6 +14,14 @@ def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
 
 
+def with_children(pid: int) -> list[int]:
+    """Return the process and all that it has started, and they, and so on."""
+    children = [
+        int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+    ]
+    return [pid, *[one for child in children for one in with_children(child)]]
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of all threads of the process so far.
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
+from bench import pace, proc
+from bench import report as bench_report
 from bench.figures import Better, NotInTurns, Run, Runs, Summary, percentile
 from bench.layers import report
 from bench.layers.rows import ROWS
+from bench.rows import ROWS as BENCH_ROWS
+from bench.rows.table import Figure, Goal, Row
+from tests.support import environment
 
 
 def made(*runs: tuple[str, int, float]) -> Runs:
@@ -107,3 +119,105 @@ def test_report__json_has_every_value() -> None:
     figure = report.as_json(joined(3000, 1000), ["ours", "redis"])["join-channels"]["joined"]
     assert figure["kinds"]["ours"]["values"] == [3000]
     assert figure["advantage"]["redis"] == {"median": 3.0, "low": 3.0, "high": 3.0, "count": 1}
+
+
+def test_ratio_and_difference__a_value_a_round() -> None:
+    runs = made(("a", 0, 20), ("b", 0, 10), ("b", 1, 1), ("a", 1, 8), ("a", 2, 60), ("b", 2, 20))
+    assert runs.ratio("f", "a", "b") == Summary(median=3, low=2, high=8, count=3)
+    assert runs.difference("f", "a", "b") == Summary(median=10, low=7, high=40, count=3)
+    with pytest.raises(NotInTurns):
+        made(("a", 0, 1), ("b", 1, 1)).ratio("f", "a", "b")
+
+
+@pytest.mark.parametrize(("count", "rate"), [(0, 100), (7, 100), (1000, 1000), (1001, 10_000), (120, 0)])
+def test_ticks__each_message_once_and_few_at_a_time(count: int, rate: float) -> None:
+    cut = list(pace.ticks(count, rate))
+    assert [number for first, last in cut for number in range(first, last)] == list(range(count))
+    assert all(last - first <= max(1, rate * pace.TICK_SECONDS, 0 if rate else 50) for first, last in cut)
+
+
+def test_frames__tell_when_they_were_sent() -> None:
+    before = pace.now_ns()
+    assert before <= pace.sent_ns(pace.text().encode()) <= pace.now_ns()
+    assert pace.sent_ns(b'{"event":"hello","payload":{}}') == 0
+    assert pace.sent_ns(b'data: {"t": 12, "text": "x"}') == 12
+
+
+def test_processes__are_counted_with_what_they_started() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60 & read line; kill $!"], stdin=subprocess.PIPE) as started:
+        assert started.stdin is not None
+        deadline = time.monotonic() + 30
+        while len(found := proc.with_children(started.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        started.stdin.write(b"\n")
+    assert found[0] == started.pid
+    assert len(found) == 2
+
+
+def row(*goals: Goal) -> Row:
+    """Return a row with the figures "f" (less is better) and "g" (more is)."""
+    return Row(
+        name="row",
+        title="A row",
+        kinds=("a", "b", "not measured"),
+        figures={"f": Figure(title="cost"), "g": Figure(title="rate", better="more")},
+        run=lambda _stage, _kind, _sizes: {},
+        goals=goals,
+    )
+
+
+@pytest.mark.parametrize(
+    ("goal", "is_reached"),
+    [
+        (Goal(figure="f", kind="a", against="b", times=1.25), False),
+        (Goal(figure="f", kind="a", against="b", times=1.5), True),
+        (Goal(figure="f", kind="a", against="b", plus=6), True),
+        (Goal(figure="f", kind="a", against="b", plus=4), False),
+        (Goal(figure="f", kind="a", plus=15), True),
+        (Goal(figure="f", kind="a", plus=14), False),
+        (Goal(figure="f", kind="a"), False),
+        (Goal(figure="g", kind="a", against="b", times=1.5), True),
+        (Goal(figure="g", kind="a", against="b", times=1.6), False),
+        (Goal(figure="g", kind="a", plus=31), False),
+    ],
+)
+def test_goals(goal: Goal, *, is_reached: bool) -> None:
+    runs = Runs()
+    runs.add(Run(kind="a", round=0, values={"f": 15, "g": 30}))
+    runs.add(Run(kind="b", round=0, values={"f": 10, "g": 20}))
+    (outcome,) = bench_report.outcomes(row(goal), runs)
+    assert outcome.is_reached is is_reached
+
+
+def test_bench_report__only_what_was_measured() -> None:
+    runs = Runs()
+    runs.add(Run(kind="b", round=0, values={"f": 10, "g": 20}))
+    runs.add(Run(kind="a", round=0, values={"f": 5, "g": 20}))
+    tested = row(Goal(figure="f", kind="a", against="not measured"))
+    assert not list(bench_report.outcomes(tested, runs))
+    assert bench_report.as_table(tested, runs).splitlines()[2:] == [
+        "| a | 5.0 |  | 20.0 |  |",
+        "| b | 10.0 | 2.00 | 20.0 | 1.00 |",
+    ]
+    assert bench_report.as_json(tested, runs)["figures"]["f"]["advantage"] == {"b": 2.0}
+
+
+def test_rows__goals_are_of_kinds_and_figures_that_they_have() -> None:
+    for one in BENCH_ROWS.values():
+        for goal in one.goals:
+            assert goal.figure in one.figures
+            assert {goal.kind, goal.against or goal.kind} <= set(one.kinds)
+        assert len(set(one.kinds)) == len(one.kinds)
+
+
+@pytest.mark.real
+def test_bench__a_row_on_real_servers(tmp_path: Path) -> None:
+    missing = [part for part in ("picows", "uvloop", "uvicorn") if not find_spec(part)]
+    if missing:
+        pytest.skip(f"missing: {', '.join(missing)}; make bench installs them")
+    environment.require("rabbitmq", "postgresql")
+    given = ["--rows", "fan-out", "--quick", "--kinds", "uvicorn: ours", "uvicorn: only", "--json", str(tmp_path / "f")]
+    subprocess.run([sys.executable, "-m", "bench", *given], check=True, timeout=110, stdout=subprocess.DEVNULL)
+    figures = json.loads((tmp_path / "f").read_text())["rows"]["fan-out"]["figures"]
+    assert figures["lost"]["kinds"]["uvicorn: ours"]["values"] == [0]
+    assert figures["cpu_us"]["advantage"]["uvicorn: only sends"] > 0

@@ -1,0 +1,107 @@
+"""Compare this project with its peers: ``python -m bench --help``."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import random
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import machine, missing, report
+from bench.figures import Run, Runs
+from bench.rows import ROWS
+from bench.rows.table import FULL, QUICK, Row, Sizes
+from bench.stage import Stage
+
+ROUNDS = 5
+ROUNDS_QUICK = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; return the exit code."""
+    # As after Ctrl-C, vhosts, databases and processes are cleaned up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    options = _options(arguments)
+    rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
+    rows = [ROWS[name] for name in options.rows]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, Stage.open(Path(folder)) as stage:
+        results = _measure(stage, rows, options, rounds=rounds, sizes=QUICK if options.quick else FULL)
+    facts: dict[str, Any] = {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "machine": machine.describe(),
+        "seed": options.seed,
+        "rounds": rounds,
+        "seconds": round(time.monotonic() - started),
+    }
+    _print(facts, rows, results)
+    if options.json:
+        values = {row.name: report.as_json(row, results[row.name]) for row in rows}
+        options.json.write_text(json.dumps({**facts, "rows": values}, indent=1) + "\n")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare with peers, in turns.")
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, with --quick {ROUNDS_QUICK}")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only those that have one of these words in them")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="of the order in each round")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
+    return parser.parse_args(arguments)
+
+
+def _measure(
+    stage: Stage, rows: Sequence[Row], options: argparse.Namespace, *, rounds: int, sizes: Sizes
+) -> dict[str, Runs]:
+    """Run each row so many times with each kind, one kind after the other in an order that differs by round."""
+    order = random.Random(options.seed)
+    results = {row.name: Runs() for row in rows}
+    kinds = {row.name: _kinds(row, options.kinds) for row in rows}
+    for row in rows:
+        row.prepare(stage, sizes)
+    for number in range(rounds):
+        for row in rows:
+            for kind in order.sample(kinds[row.name], len(kinds[row.name])):
+                print(f"round {number + 1} of {rounds}: {row.name}: {kind} ...", file=sys.stderr)
+                results[row.name].add(Run(kind=kind, round=number, values=row.run(stage, kind, sizes)))
+    return results
+
+
+def _kinds(row: Row, words: Sequence[str] | None) -> list[str]:
+    """Return those that can be measured here, and say of the others why not."""
+    kinds = []
+    for kind in row.kinds:
+        if words and not any(word in kind for word in words):
+            continue
+        if reason := missing.reason(kind):
+            print(f"{row.name}: {kind} is not measured: {reason}.", file=sys.stderr)
+        else:
+            kinds.append(kind)
+    return kinds
+
+
+def _print(facts: dict[str, Any], rows: Sequence[Row], results: dict[str, Runs]) -> None:
+    for name, fact in facts.items():
+        print(f"{name}: {fact if isinstance(fact, str | int) else json.dumps(fact)}")
+    print(f"\nMedian (lowest–highest) of {facts['rounds']} rounds; ×: how many times as good ours, the first one, is\n")
+    for row in rows:
+        if results[row.name].kinds():
+            print(report.as_table(row, results[row.name]) + "\n")
+    print("| goal | measured | |\n| --- | ---: | --- |")
+    for row in rows:
+        for outcome in report.outcomes(row, results[row.name]):
+            print(f"| {outcome.goal} | {outcome.measured} | {'reached' if outcome.is_reached else '**missed**'} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

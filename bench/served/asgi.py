@@ -1,0 +1,97 @@
+"""The site for an ASGI server, with the application that ``BENCH_APPLICATION`` names.
+
+``/bench/…`` is the harness's own: it asks for what only the process knows, and has the bare application send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.served.settings")
+django.setup()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.db.backends.signals import connection_created  # noqa: E402
+
+from bench.served import bare  # noqa: E402
+from bench.served.applications import APPLICATIONS  # noqa: E402
+
+KIND = os.environ["BENCH_APPLICATION"]
+WITH_SESSIONS = os.environ["BENCH_SIGN_IN"] == "session"
+
+queries = 0
+
+
+class User:
+    """Whoever the address says: the site asks nobody."""
+
+    is_authenticated = True
+
+    def __init__(self, pk: int) -> None:
+        self.pk = self.id = pk
+
+
+def anybody(inner: Any) -> Any:
+    """Take the user from the address."""
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await inner({**scope, "user": User(bare.number(scope, "user"))}, receive, send)
+
+    return application
+
+
+def _websocket() -> Any:
+    inner = APPLICATIONS[KIND]()
+    if KIND == "bare":
+        return inner
+    if not WITH_SESSIONS:
+        return anybody(inner)
+    # Ours reads the session itself.
+    return inner if KIND == "ours" else AuthMiddlewareStack(inner)
+
+
+def _count(execute: Any, sql: str, parameters: Any, many: Any, context: Any) -> Any:
+    global queries
+    queries += 1
+    return execute(sql, parameters, many, context)
+
+
+def _install(**arguments: Any) -> None:
+    wrappers = arguments["connection"].execute_wrappers
+    if _count not in wrappers:  # it is the same one each time that it connects
+        wrappers.append(_count)
+
+
+connection_created.connect(_install)
+connection.close()
+
+
+async def _orders(scope: dict[str, Any]) -> Any:
+    order = scope["path"].removeprefix("/bench/")
+    if order == "flow":
+        return await bare.flow(*(bare.number(scope, name) for name in ("count", "rate", "groups")))
+    if order == "settle":
+        gc.collect()
+    return {"queries": queries, "tasks": len(asyncio.all_tasks())}
+
+
+_inner = {"websocket": _websocket(), "http": get_asgi_application()}
+
+
+async def application(scope: dict[str, Any], receive: bare.Receive, send: bare.Send) -> None:
+    """Serve the site, and the harness."""
+    if scope["type"] == "http" and scope["path"].startswith("/bench/"):
+        body = json.dumps(await _orders(scope)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+    elif scope["type"] in _inner:
+        await _inner[scope["type"]](scope, receive, send)

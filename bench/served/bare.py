@@ -1,0 +1,50 @@
+"""An application that only sends: what it takes is the server's own cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from bench import pace
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+sockets: defaultdict[int, list[Send]] = defaultdict(list)
+
+
+def number(scope: dict[str, Any], name: str) -> int:
+    """Return a number from the query."""
+    return int(parse_qs(scope["query_string"].decode())[name][0])
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Accept a socket and keep it."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    mine = sockets[number(scope, "user")]
+    mine.append(send)
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+    mine.remove(send)
+
+
+async def push(group: int, text: str) -> None:
+    """Send a frame to all sockets of a user."""
+    for send in sockets[group]:
+        with contextlib.suppress(Exception):  # it has gone
+            await send({"type": "websocket.send", "text": text})
+
+
+async def flow(count: int, rate: float, groups: int) -> pace.Sent:
+    """Send so many messages to the users in turn, in this process: no broker, no publisher."""
+    started = pace.now_ns()
+    for first, last in pace.ticks(count, rate):
+        await asyncio.sleep(max(0.0, started / 1e9 + first / rate - pace.now_ns() / 1e9) if rate else 0)
+        for number_ in range(first, last):
+            await push(number_ % groups + 1, pace.text())
+    return {"sent": count, "first_ns": started}

@@ -1,0 +1,20 @@
+"""The site's Celery application, with a task that sends."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.served.settings")
+app = Celery("bench", backend="rpc://")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@app.task(ignore_result=False)
+def publish(kind: str, count: int, rate: float) -> Any:
+    """Send so many events at that rate, and return what that took."""
+    from bench import caller
+
+    return caller.Caller._publish(kind, count, rate)
