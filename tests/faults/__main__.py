@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="small and quick, as in `make test`")
     parser.add_argument("--soak", type=float, default=3, metavar="MINUTES", help="how long F33 takes, 3 by default")
     parser.add_argument("--keep", type=Path, help="a folder for the logs of all processes")
+    parser.add_argument("--markdown", type=Path, help="a file to put the table into: docs/guarantees.md")
     parser.add_argument("--lane", help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.names = sorted(given.only.upper().split(",") if given.only else FAULTS)
@@ -89,7 +90,10 @@ def main() -> int:
         return 0
     print(f"seed {given.seed}", file=sys.stderr, flush=True)
     rows = asyncio.run(run_lanes(given))
-    print(report.markdown(rows))
+    table = report.markdown(rows)
+    print(table)
+    if given.markdown:
+        report.put(given.markdown, table)
     return 0 if all(row[-1] == report.GOOD for row in rows) else 1
 
 

@@ -9,9 +9,12 @@ from bench.figures import percentile
 from tests.faults.checker import BUCKETS, histogram, in_phases
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.faults.runner import Outcome
 
 HEAD = ("fault", "", "messages", "lost", "unexpected", "duplicated", "shown p50 / p99 / max", "criterion", "")
+BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
 GOOD = "ok"
 """The last cell of a row that holds what was promised."""
 
@@ -45,6 +48,13 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return the table as Markdown."""
     lines = [HEAD, ["---"] * len(HEAD), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def put(path: Path, table: str) -> None:
+    """Put the table between the two marks in a file."""
+    text = path.read_text()
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    path.write_text(f"{text[:begin]}\n{table}\n{text[end:]}")
 
 
 def details(outcome: Outcome) -> str:

@@ -23,6 +23,7 @@ async def daphne_restarted(world: World) -> Sequence[Criterion]:
     exits: list[float] = []
     lives: list[float] = []
     spreads: list[float] = []
+    away: list[float] = []
     for round_ in range(int(world.span(5, 1))):
         newcomers: list[Client] = []
         if round_ % 2:
@@ -34,6 +35,7 @@ async def daphne_restarted(world: World) -> Sequence[Criterion]:
         assert code in (0, -15), f"Daphne ended with {code}"
         await world.start_daphne()
         up = time.monotonic()
+        away.append(up - down)
         await world.all_live(120)
         lives += [max(0.0, client.live_since - up) for client in world.clients]
         first = [min((at for at in client.connects if at > down), default=down) for client in world.clients]
@@ -45,6 +47,7 @@ async def daphne_restarted(world: World) -> Sequence[Criterion]:
     return [
         Measure(what="live again p95", value=percentile(lives, 95), most=10),
         Measure(what="exit", value=max(exits), most=5),
+        Measure(what="away for", value=max(away)),
         Measure(what="reconnects spread over", value=min(spreads), least=world.span(2.5, 0)),
     ]
 

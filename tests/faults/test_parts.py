@@ -64,6 +64,13 @@ def test_criteria_that_are_told_at_the_end() -> None:
     assert within(verdict).value == 20
 
 
+def test_put__replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n\n{report.BEGIN}\n| old |\n{report.END}\n\nafter\n")
+    report.put(path, "| new |")
+    assert path.read_text() == f"before\n\n{report.BEGIN}\n| new |\n{report.END}\n\nafter\n"
+
+
 def test_slope() -> None:
     assert slope([(0, 100), (60, 101), (120, 102)]) == pytest.approx(1 / 60)
     assert slope([(0, 100)]) == 0
