@@ -54,6 +54,7 @@ class Client:
         self.syncs: list[float] = []
         """When the inbox was asked."""
         self.live_since = -1e9
+        """When the latest socket had said hello, and the inbox was asked after it."""
         self.connects: list[float] = []
         self._cookie = cookie
         self._timings = timings
@@ -90,8 +91,6 @@ class Client:
             return
         if self.state == "live":
             self._since = time.monotonic()
-        if state == "live":
-            self.live_since = time.monotonic()
         self.state = state
         self._changed(state)
         self._wake.set()
@@ -205,6 +204,7 @@ class Client:
 
     async def _go_live(self) -> None:
         await self._synced.wait()
+        self.live_since = time.monotonic()
         if self.state == "polling":
             await asyncio.sleep(self._ms("settleMs"))
         self._set("live")

@@ -147,7 +147,7 @@ def test_journal__what_is_written_is_read_once(tmp_path: Path) -> None:
 def test_timings__are_those_of_the_client() -> None:
     found = timings.defaults()
     assert found["pollMs"] == 60_000
-    assert found["probeMs"] == [15_000, 30_000, 60_000, 120_000, 300_000]
+    assert found["probeMs"] == [5_000, 15_000, 30_000, 60_000, 120_000, 300_000]
     assert found["giveUpFailures"] == 3
     assert set(timings.SHORT_TIMINGS) <= set(found)
 

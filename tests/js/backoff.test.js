@@ -14,11 +14,11 @@ test("reconnect: 0.25 s + U[0, min(60 s, 3 s · 2ⁿ)]", () => {
     assert.equal(reconnectDelayMs(5, low), 250);
 });
 
-test("probe: 15, 30, 60, 120, then every 300 s, ± 25 %", () => {
+test("probe: 5, 15, 30, 60, 120, then every 300 s, ± 25 %", () => {
     const middle = [0, 1, 2, 3, 4, 5, 99].map((n) => probeDelayMs(n, () => 0.5));
-    assert.deepEqual(middle, [15_000, 30_000, 60_000, 120_000, 300_000, 300_000, 300_000]);
-    assert.equal(probeDelayMs(0, low), 11_250);
-    assert.equal(probeDelayMs(0, high), 18_750);
+    assert.deepEqual(middle, [5_000, 15_000, 30_000, 60_000, 120_000, 300_000, 300_000]);
+    assert.equal(probeDelayMs(1, low), 11_250);
+    assert.equal(probeDelayMs(1, high), 18_750);
 });
 
 test("poll: within 10 %, and never more than the interval", () => {

@@ -23,7 +23,7 @@ export const SETTLE_MS = 10_000; // a socket that lives this long is a good one
 export const GIVE_UP_MS = 30_000;
 export const GIVE_UP_FAILURES = 3;
 export const WAKE_SPREAD_MS = 1_000;
-export const PROBE_MS = Object.freeze([15_000, 30_000, 60_000, 120_000, 300_000]);
+export const PROBE_MS = Object.freeze([5_000, 15_000, 30_000, 60_000, 120_000, 300_000]);
 export const CROWDED_MS = 300_000;
 export const THROTTLED_MS = 60_000;
 
