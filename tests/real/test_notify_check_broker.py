@@ -20,9 +20,10 @@ from catmaid_notify.doctor.findings import Finding, Level
 from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.doctor.walk import Step, walk
 from tests.support import broker as nodes
+from tests.support import rabbitmq
 from tests.support.environment import require
 from tests.support.ports import free_port
-from tests.support.rabbitmq import HOST, PORT, rabbitmqctl
+from tests.support.rabbitmq import HOST, PORT, Vhost, rabbitmqctl
 
 pytestmark = pytest.mark.real
 OURS = "catmaid_notify.layers.RabbitmqChannelLayer"
@@ -42,14 +43,22 @@ def examine(settings):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def user() -> Iterator[str]:
-    """A RabbitMQ user with the password "secret" and no rights."""
+    """A RabbitMQ user with the password "secret" and no rights but those that a test gives."""
     require("rabbitmq")
     name = f"test_{secrets.token_hex(6)}"
     rabbitmqctl("add_user", name, "secret")
     yield name
     rabbitmqctl("delete_user", name)
+
+
+@pytest.fixture(scope="module")
+def shared_vhost() -> Iterator[Vhost]:
+    """A vhost for tests that leave nothing in it but the exchange of the groups."""
+    require("rabbitmq")
+    with rabbitmq.vhost() as made:
+        yield made
 
 
 def failure(found: dict[str, Finding]) -> Finding:
@@ -60,6 +69,7 @@ def failure(found: dict[str, Finding]) -> Finding:
     return failed
 
 
+@pytest.mark.classic
 def test_broker__all_is_well(examine, vhost):
     found = examine(host=vhost.url)
     assert [step.removeprefix("broker ") for step in found] == [
@@ -123,9 +133,9 @@ def test_address__no_answer(examine):
     assert "amqps://" in failed.hints[0]
 
 
-def test_address__each_of_several(examine, vhost):
+def test_address__each_of_several(examine, shared_vhost):
     port = free_port()
-    found = examine(hosts=[vhost.url, f"amqp://127.0.0.1:{port}/{vhost.name}"])
+    found = examine(hosts=[shared_vhost.url, f"amqp://127.0.0.1:{port}/{shared_vhost.name}"])
     assert found[f"broker permissions {HOST}:{PORT}"].level is Level.OK
     assert failure(found).step == f"broker address 127.0.0.1:{port}"
 
@@ -179,35 +189,35 @@ def tls_port(certificate) -> Iterator[int]:
         thread.join()
 
 
-def test_tls__certificate_of_an_authority_of_our_own(examine, vhost, tls_port, certificate):
+def test_tls__certificate_of_an_authority_of_our_own(examine, shared_vhost, tls_port, certificate):
     context = ssl.create_default_context(cafile=certificate)
-    found = examine(host=f"amqps://localhost:{tls_port}/{vhost.name}", ssl_context=context)
+    found = examine(host=f"amqps://localhost:{tls_port}/{shared_vhost.name}", ssl_context=context)
     assert {one.level for one in found.values()} == {Level.OK}
     assert found["broker TLS"].text == "the certificate is trusted"
 
 
-def test_tls__certificate_is_not_trusted(examine, vhost, tls_port):
-    found = examine(host=f"amqps://localhost:{tls_port}/{vhost.name}")
+def test_tls__certificate_is_not_trusted(examine, shared_vhost, tls_port):
+    found = examine(host=f"amqps://localhost:{tls_port}/{shared_vhost.name}")
     assert failure(found).step == "broker TLS"
     assert "not trusted" in failure(found).text
     assert "ssl_context" in failure(found).hints[0]
     assert found["broker version"].level is Level.SKIPPED
 
 
-def test_tls__other_host_than_in_the_certificate(examine, vhost, tls_port, certificate):
+def test_tls__other_host_than_in_the_certificate(examine, shared_vhost, tls_port, certificate):
     context = ssl.create_default_context(cafile=certificate)
-    failed = failure(examine(host=f"amqps://127.0.0.1:{tls_port}/{vhost.name}", ssl_context=context))
+    failed = failure(examine(host=f"amqps://127.0.0.1:{tls_port}/{shared_vhost.name}", ssl_context=context))
     assert "The host in the URL has to be a name in the certificate" in failed.hints[0]
 
 
-def test_tls__port_without(examine, vhost):
-    failed = failure(examine(host=f"amqps://{HOST}:{PORT}/{vhost.name}"))
+def test_tls__port_without(examine, shared_vhost):
+    failed = failure(examine(host=f"amqps://{HOST}:{PORT}/{shared_vhost.name}"))
     assert failed.text.startswith(f"No TLS on {HOST}:{PORT}")
     assert "amqp://" in failed.hints[0]
 
 
-def test_tls__url_without(examine, vhost, tls_port):
-    failed = failure(examine(host=f"amqp://127.0.0.1:{tls_port}/{vhost.name}", timeout=3))
+def test_tls__url_without(examine, shared_vhost, tls_port):
+    failed = failure(examine(host=f"amqp://127.0.0.1:{tls_port}/{shared_vhost.name}", timeout=3))
     assert failed.step == "broker address"
     assert "amqps://" in " ".join(failed.hints)
 
@@ -215,21 +225,21 @@ def test_tls__url_without(examine, vhost, tls_port):
 # -- Login and rights
 
 
-def test_login__wrong_password(examine, vhost, user):
-    found = examine(host=f"amqp://{HOST}:{PORT}/{vhost.name}", username=user, password="not the secret")
+def test_login__wrong_password(examine, shared_vhost, user):
+    found = examine(host=f"amqp://{HOST}:{PORT}/{shared_vhost.name}", username=user, password="not the secret")
     assert failure(found).step == "broker login"
     assert f"rabbitmqctl change_password {user} <password>" in failure(found).hints
     assert found["broker version"].level is Level.OK, "which the broker tells before"
 
 
-def test_login__unknown_user(examine, vhost):
-    failed = failure(examine(host=f"amqp://o'hara:secret@{HOST}:{PORT}/{vhost.name}"))
+def test_login__unknown_user(examine, shared_vhost):
+    failed = failure(examine(host=f"amqp://o'hara:secret@{HOST}:{PORT}/{shared_vhost.name}"))
     assert failed.step == "broker login"
     assert """rabbitmqctl add_user 'o'"'"'hara' <password>""" in failed.hints
 
 
-def test_login__guest_with_a_wrong_password(examine, vhost):
-    failed = failure(examine(host=f"amqp://guest:secret@{HOST}:{PORT}/{vhost.name}"))
+def test_login__guest_with_a_wrong_password(examine, shared_vhost):
+    failed = failure(examine(host=f"amqp://guest:secret@{HOST}:{PORT}/{shared_vhost.name}"))
     assert failed.hints == ("Make a user for this site.", "rabbitmqctl add_user asgi <password>")
 
 
@@ -277,17 +287,17 @@ def allow(vhost: Any, user: str, **rights: str) -> None:
         ({"write": "^(groups|channels_.*)$"}, "publish to a queue"),
     ],
 )
-def test_permissions__one_is_missing(examine, vhost, user, rights, words):
-    allow(vhost, user, **rights)
-    failed = failure(examine(host=f"amqp://{user}:secret@{HOST}:{PORT}/{vhost.name}"))
+def test_permissions__one_is_missing(examine, shared_vhost, user, rights, words):
+    allow(shared_vhost, user, **rights)
+    failed = failure(examine(host=f"amqp://{user}:secret@{HOST}:{PORT}/{shared_vhost.name}"))
     assert failed.step == "broker permissions"
     assert failed.text.startswith(f"User {user!r} may not {words}: ACCESS_REFUSED")
-    assert failed.hints == (f"rabbitmqctl set_permissions -p {vhost.name} {user} '.*' '.*' '.*'",)
+    assert failed.hints == (f"rabbitmqctl set_permissions -p {shared_vhost.name} {user} '.*' '.*' '.*'",)
 
 
-def test_permissions__the_least_are_enough_for_the_layer(examine, vhost, user):
-    allow(vhost, user)
-    config = {"host": f"amqp://{user}:secret@{HOST}:{PORT}/{vhost.name}"}
+def test_permissions__the_least_are_enough_for_the_layer(examine, shared_vhost, user):
+    allow(shared_vhost, user)
+    config = {"host": f"amqp://{user}:secret@{HOST}:{PORT}/{shared_vhost.name}"}
     assert {one.level for one in examine(**config, steps=[*broker.steps(), ROUND_TRIP]).values()} == {Level.OK}
 
 
@@ -354,10 +364,23 @@ def test_alarms__disk_and_memory(examine, tmp_path):
 # -- The layer
 
 
-def test_layer__message_comes_back(examine, vhost):
-    found = examine(host=vhost.url, steps=[ROUND_TRIP])["channel layer"]
+def test_layer__message_comes_back(examine, shared_vhost):
+    found = examine(host=shared_vhost.url, steps=[ROUND_TRIP])["channel layer"]
     assert found.level is Level.OK
     assert found.text.startswith("a message came through in ")
+
+
+@pytest.mark.classic
+@pytest.mark.channels_rabbitmq
+@pytest.mark.filterwarnings("ignore:valid_group_name is deprecated:DeprecationWarning")  # it calls that
+def test_layer__of_channels_rabbitmq(settings, vhost):
+    backend = "channels_rabbitmq.core.RabbitmqChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"host": vhost.url}}}
+    visit = Visit()
+    with visit.closing:
+        found = list(walk(visit, [*broker.steps(), ROUND_TRIP]))
+    assert [one for one in found if one.level is not Level.OK] == []
+    assert len(found) == 7
 
 
 def test_layer__broker_is_away(examine):
