@@ -333,6 +333,20 @@ test("a read that was under way for the former user changes nothing for the next
     assert.deepEqual(notifier.unread.messages, []);
 });
 
+test("what the former user had marked is not read for the next one", async () => {
+    const { server, notifier, clock } = await makeLiveSite();
+    let accept;
+    server.answer = ({ method }) => (method === "POST" ? new Promise((resolve) => (accept = () => resolve(json({})))) : null);
+    const done = notifier.markRead({ all: true });
+    server.inbox = { user: "8", count: 0, more: false, messages: [], tasks: [] };
+    server.notify({ id: 6 }, { push: false });
+    server.socket.drop(4410);
+    await clock.advance(5_000);
+    accept();
+    await done;
+    assert.deepEqual(ids(notifier.unread.messages), [6]);
+});
+
 test("read elsewhere", async () => {
     const { server, notifier, details, clock } = await makeLiveSite();
     for (const id of [1, 2, 3]) {

@@ -163,8 +163,8 @@ test("the leader hangs: after 15 s one of the others takes the lock from it", as
 });
 
 test("an event that isn't stored is shown at most once by a tab that hung as the leader", async () => {
-    const { server, clock, tabs } = await openTabs(2);
-    const [leader, other] = tabs;
+    const { server, clock, tabs } = await openTabs(3);
+    const [leader] = tabs;
     leader.hang();
     const old = server.socket;
     await clock.advance(16_000);
@@ -172,8 +172,18 @@ test("an event that isn't stored is shown at most once by a tab that hung as the
         socket.push({ event: "saved", payload: 1 });
     }
     await leader.recover();
-    assert.equal(other.details("event").length, 1);
-    assert.equal(leader.details("event").length, 1);
+    assert.deepEqual(tabs.map((tab) => tab.details("event").length), [1, 1, 1]);
+});
+
+test("a tab that takes over is live when its own socket is, or polls after 30 s", async () => {
+    const { server, clock, tabs } = await openTabs(2);
+    server.greets = false;
+    await tabs[0].close();
+    await clock.advance(0);
+    await tabs[1].notifier.sync();
+    assert.equal(tabs[1].notifier.state, "connecting");
+    await clock.advance(30_000);
+    assert.equal(tabs[1].notifier.state, "polling");
 });
 
 test("a leader that answers keeps the lock, however quiet its socket is", async () => {
@@ -199,6 +209,8 @@ test("a frozen leader gives the lead away, and comes back as a follower", async 
 
 test("stop() leaves no lock, no wish for one, and no channel", async () => {
     const { browser, clock, tabs } = await openTabs(2);
+    tabs[0].notifier.stop();
+    tabs[0].notifier.start(); // and, before there is an answer, stops again
     void tabs[1].notifier.claim("x");
     for (const tab of tabs) {
         tab.notifier.stop();
@@ -356,6 +368,19 @@ test("topics are followed again on the socket of the next leader, and a tab that
     await tabs[2].close();
     await clock.advance(0);
     assert.deepEqual(server.socket.got("unsubscribe").map(({ topic }) => topic), ["sheet:42"]);
+});
+
+test("who has left a topic while there was no socket doesn't keep it on the next one", async () => {
+    const { server, clock, tabs } = await openTabs(3);
+    const [first, second] = tabs.slice(1).map(({ notifier }) => notifier.subscribe("sheet:42", () => {}));
+    await clock.advance(0);
+    server.socket.drop(1006);
+    await clock.advance(0);
+    first();
+    await clock.advance(10_000);
+    second();
+    await clock.advance(0);
+    assert.equal(server.socket.got("unsubscribe").length, 1);
 });
 
 test("a refusal is an error in the tab that asked, and in no other", async () => {

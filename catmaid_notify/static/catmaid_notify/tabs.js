@@ -22,6 +22,7 @@ export function makeTabs({ adapters, on }) {
     let membership = null; // AbortController
     let leader = null; // id of the tab that is followed
     let leads = false;
+    let term = 0; // number of the latest leader; one that hung and doesn't know that it has lost the lock has a smaller one
     let said = null; // what the leader, if it is this tab, has told last
     let isAsked = false;
 
@@ -52,6 +53,7 @@ export function makeTabs({ adapters, on }) {
         channel = membership = leader = null;
         quiet.stop();
         leads = false;
+        term = 0;
         for (const key of claims.keys()) {
             settle(key, true);
         }
@@ -89,6 +91,7 @@ export function makeTabs({ adapters, on }) {
 
     function lead() {
         leads = true;
+        term += 1;
         quiet.stop();
         tell(null);
         on.lead();
@@ -100,7 +103,7 @@ export function makeTabs({ adapters, on }) {
      */
     function tell(hello) {
         said = hello;
-        post({ lead: hello });
+        post({ lead: hello, term });
     }
 
     function post(data) {
@@ -123,8 +126,12 @@ export function makeTabs({ adapters, on }) {
             } else if (send) {
                 on.send(send, from);
             }
-        } else if (data.lead !== undefined) {
+        } else if (data.lead !== undefined && data.term >= term) {
+            if (leader && leader !== from) {
+                on.follow(null); // what came between the two was not heard
+            }
             leader = from;
+            term = membership ? data.term : 0;
             hear();
             on.follow(data.lead);
         } else if (from === leader && frame) {
@@ -171,8 +178,6 @@ export function makeTabs({ adapters, on }) {
             post({ taken: key });
         } else if (from < id) {
             settle(key, false);
-        } else if (claims.has(key)) {
-            post({ claim: key });
         }
     }
 
