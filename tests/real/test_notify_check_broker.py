@@ -372,7 +372,7 @@ def test_layer__message_comes_back(examine, shared_vhost):
 
 @pytest.mark.classic
 @pytest.mark.channels_rabbitmq
-@pytest.mark.filterwarnings("ignore:valid_group_name is deprecated:DeprecationWarning")  # it calls that
+@pytest.mark.filterwarnings("ignore:valid_(group|channel)_name is deprecated:DeprecationWarning")  # theirs
 def test_layer__of_channels_rabbitmq(settings, vhost):
     backend = "channels_rabbitmq.core.RabbitmqChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"host": vhost.url}}}
