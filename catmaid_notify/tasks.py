@@ -337,8 +337,9 @@ def _while_database_is_away(store: Callable[[], T]) -> T:
 @shared_task(name=TASK, ignore_result=True)
 def check(user_id: str, nonce: str) -> None:
     """Notify a user on behalf of ``manage.py notify_check``, which waits for the message and takes it away again."""
-    text = _("Sent by manage.py notify_check; it goes away by itself. (%s)") % nonce
-    api.notify_user(user_id, _("Messages are checked"), text=text, key=key_of(nonce))
+    # Not translated, as the command is not: it is there for a second, for who runs that.
+    text = f"Sent by manage.py notify_check; it goes away by itself. ({nonce})"
+    api.notify_user(user_id, "Messages are checked", text=text, key=key_of(nonce))
 
 
 @worker_process_shutdown.connect(weak=False)

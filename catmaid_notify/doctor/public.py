@@ -196,6 +196,9 @@ def session(visit: Visit) -> Iterator[Finding]:
     if user is None:
         yield skipped("give --user NAME: this user is signed in as long as the command runs")
         return
+    if not user.is_active:
+        yield failed(f"The account {user.get_username()!r} is not active.", "Name another user by --user.")
+        return
     if settings.SESSION_COOKIE_SECURE and not site.is_secure:
         yield failed("SESSION_COOKIE_SECURE is on: browsers send the session by https only.", "Give the https address.")
         return

@@ -23,7 +23,7 @@ def temporary_session(user: Any) -> Iterator[str]:
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
     store.set_expiry(LIFE_SECONDS)
     store.create()
-    store.save()
+    store.save()  # the engine with signed cookies makes its key only here
     try:
         yield f"{settings.SESSION_COOKIE_NAME}={store.session_key}"
     finally:
