@@ -1,6 +1,7 @@
 """The only reader of the settings ``CATMAID_NOTIFY_*``: a typed table with defaults and units.
 
-Settings are looked up at each access, so ``override_settings`` works and nothing is read at import.
+Nothing is read at import. A setting is looked up once, since some are asked for with each frame, and again after
+``override_settings``.
 """
 
 from __future__ import annotations
@@ -8,21 +9,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 PREFIX: Final = "CATMAID_NOTIFY_"
 
 
-class _Settings:
-    """Look an upper-case name up in Django's settings; the class attribute is the default."""
-
-    def __getattribute__(self, name: str) -> Any:
-        default = super().__getattribute__(name)
-        if name.isupper():
-            return getattr(settings, PREFIX + name, default)
-        return default
-
-
-class Conf(_Settings):
+class Conf:
     """All settings of the app. Times are in seconds, sizes in bytes unless the name says otherwise."""
 
     CHANNEL_LAYER: str = "default"
@@ -97,4 +89,19 @@ class Conf(_Settings):
     """How long the progress of a task that says nothing more is still shown."""
 
 
-conf = Conf()
+class _Settings:
+    """The site's settings, else the defaults of `Conf`; they become attributes when they are first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        default = getattr(Conf, name)
+        value = self.__dict__[name] = getattr(settings, PREFIX + name, default)
+        return value
+
+    def forget(self, *, setting: str, **_kwargs: Any) -> None:
+        """Look a setting up anew; tests change them."""
+        self.__dict__.pop(setting.removeprefix(PREFIX), None)
+
+
+_settings = _Settings()
+setting_changed.connect(_settings.forget)
+conf: Conf = _settings  # type: ignore[assignment]  # it has what `Conf` has

@@ -6,14 +6,13 @@ import re
 from typing import TYPE_CHECKING, get_type_hints
 
 import pytest
+from django.test import override_settings
 
 from catmaid_notify import conf as conf_module
 from catmaid_notify.conf import Conf, conf
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from pytest_django import Settings
 
 NAMES = [name for name in vars(Conf) if name.isupper()]
 
@@ -53,11 +52,10 @@ def test_conf__defaults_have_their_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_conf__settings_win_at_once(name: str, settings: Settings) -> None:
+def test_conf__settings_win_at_once(name: str) -> None:
     default = getattr(conf, name)
-    setattr(settings, f"CATMAID_NOTIFY_{name}", "of the site")
-    assert getattr(conf, name) == "of the site"
-    delattr(settings, f"CATMAID_NOTIFY_{name}")
+    with override_settings(**{f"CATMAID_NOTIFY_{name}": "of the site"}):
+        assert getattr(conf, name) == "of the site"
     assert getattr(conf, name) == default
 
 
