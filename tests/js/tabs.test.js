@@ -220,6 +220,17 @@ test("stop() leaves no lock, no wish for one, and no channel", async () => {
     assert.equal(clock.armed, 0);
 });
 
+test("a tab that stops before it gets the lock gives it back", async () => {
+    const browser = new FakeBrowser();
+    const { notifier } = await browser.open();
+    notifier.stop();
+    await flush();
+    notifier.start();
+    notifier.stop();
+    await flush();
+    assert.equal(browser.left, 0);
+});
+
 test("locks that can't be had leave each tab with a socket of its own", async () => {
     const browser = new FakeBrowser();
     const locks = { request: () => Promise.reject(new DOMException("no", "SecurityError")) };

@@ -127,9 +127,6 @@ export function makeTabs({ adapters, on }) {
                 on.send(send, from);
             }
         } else if (data.lead !== undefined && data.term >= term) {
-            if (leader && leader !== from) {
-                on.follow(null); // what came between the two was not heard
-            }
             leader = from;
             term = membership ? data.term : 0;
             hear();
