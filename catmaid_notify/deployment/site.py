@@ -151,7 +151,10 @@ class Site:
                 where = f"--host {address} --port {path}" if self.asgi_port else f"--uds {path}"
                 # Whoever can open a unix socket is the proxy; a TCP port can be opened by every account of the machine.
                 trusted = "127.0.0.1" if self.asgi_port else "*"
-                options = f"{where} --proxy-headers --forwarded-allow-ips {trusted} --timeout-graceful-shutdown 10"
+                # As Daphne by itself: frames of 1 MiB at most, and none that become larger by unpacking.
+                frames = "--ws-max-size 1048576 --ws-per-message-deflate false"
+                trust = f"--proxy-headers --forwarded-allow-ips {trusted}"
+                options = f"{where} {trust} {frames} --timeout-graceful-shutdown 10"
             case "hypercorn":
                 # Pings of the protocol, which the others send by themselves: they keep plain sockets open.
                 options = f"--bind {bind} --websocket-ping-interval 20 --graceful-timeout 10"

@@ -158,3 +158,36 @@ def test_end__frames_stop_with_the_sign_in(site: Site) -> None:
         assert socket.close_code() == 4401
         seen = [frame["payload"] for frame in socket.frames if frame["event"] == "tick"]
         assert seen == list(range(20))
+
+
+# -- Other kinds of users and sessions
+
+
+def test_signal__user_model_of_the_sites_own(make_site: Callable[..., AbstractContextManager[Site]]) -> None:
+    from tests.settings import INSTALLED_APPS
+
+    own = {"AUTH_USER_MODEL": "accounts.Account", "INSTALLED_APPS": [*INSTALLED_APPS, "tests.accounts"]}
+    with make_site(settings=own) as site:
+        site.daphne()
+        for act, code in ((change_password, 4410), (deactivate, 4401), (delete, 4401)):
+            user = site.user(f"{act.__name__}@example.org")
+            with site.socket(user) as socket:
+                assert socket.wait_for("hello")["payload"]["user"] == user.pk
+                act(site, user)
+                assert socket.close_code() == code
+            with site.socket(user) as again:
+                assert again.close_code() == 4401
+
+
+@pytest.mark.parametrize("engine", ["cached_db", "file"])
+def test_signal__sessions_elsewhere(make_site: Callable[..., AbstractContextManager[Site]], engine: str) -> None:
+    """The cache is one of each process's own memory, so that one process never hears what another one has ended."""
+    with make_site(settings={"SESSION_ENGINE": f"django.contrib.sessions.backends.{engine}"}) as site:
+        site.serve()
+        user = site.user("ann", is_staff=True)
+        with site.socket(user) as socket:
+            socket.wait_for("hello")
+            log_out(site, user)
+            assert socket.close_code() == 4401
+        with site.socket(user) as again:
+            assert again.close_code() == 4401
