@@ -142,12 +142,11 @@ class Socket:
     def close(self, code: int) -> None:
         """Close with one of `Close`; what waits is not sent any more."""
         if not self._closing:
-            self._closing = True
-            self._queue.clear()
+            self.gone()
             self._on_close(code)
 
     def gone(self) -> None:
-        """Forget everything: the client is away."""
+        """Send nothing any more, the frame included for which the server waits until the client reads."""
         self._closing = True
         self._queue.clear()
         if self._writer is not None:
