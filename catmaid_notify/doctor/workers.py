@@ -24,22 +24,24 @@ ASK_SECONDS: Final = 1.0
 """How long most workers take to answer at most."""
 
 
-def application(module: str) -> Any:
+def application(visit: Visit) -> Any:
     """Return the Celery application of the site, ``None`` where there is none to be found."""
     if find_spec("celery") is None:
         return None
     from celery.app.utils import find_app
 
-    if module:
-        return find_app(module)
-    project = str(settings.ROOT_URLCONF).partition(".")[0]
     # Asked first, so that an error inside of that module is not taken for its absence.
-    return find_app(f"{project}.celery") if find_spec(f"{project}.celery") else None
+    return find_app(module(visit)) if visit.celery or find_spec(module(visit)) else None
+
+
+def module(visit: Visit) -> str:
+    """Return the name of the module that has the application."""
+    return visit.celery or f"{str(settings.ROOT_URLCONF).partition('.')[0]}.celery"
 
 
 def vhosts(visit: Visit) -> Iterator[Finding]:
     """See whether Celery and the layer share a vhost, for code that publishes by hand."""
-    app, options = application(visit.celery), broker.options()
+    app, options = application(visit), broker.options()
     if app is None or options is None:
         yield skipped("there is no Celery, or the layer is not on RabbitMQ")
         return
@@ -62,11 +64,14 @@ def vhosts(visit: Visit) -> Iterator[Finding]:
 
 def celery_broker(visit: Visit) -> Iterator[Finding]:
     """Connect to Celery's broker."""
-    app = application(visit.celery)
+    app = application(visit)
     if app is None:
         yield skipped("no Celery application is found; if there is one, name its module: --celery mysite.celery")
         return
     connection = app.connection_for_write(connect_timeout=visit.timeout)
+    if connection.transport_cls == "memory":
+        yield skipped("Celery's broker lives in the memory of one process, which is not this one")
+        return
     where = _without_password(connection)
     try:
         with connection:
@@ -86,7 +91,7 @@ def _without_password(connection: Any) -> str:
 
 def worker(visit: Visit) -> Iterator[Finding]:
     """Ask the workers whether they are there, and know our task."""
-    app = application(visit.celery)
+    app = application(visit)
     # Asking all workers takes the whole time-out, however fast they are; a second question is for slow ones.
     known = app.control.inspect(timeout=min(visit.timeout, ASK_SECONDS)).registered()
     known = known or app.control.inspect(timeout=visit.timeout, limit=1).registered() or {}
@@ -95,7 +100,7 @@ def worker(visit: Visit) -> Iterator[Finding]:
         yield failed(
             "No worker answers.",
             "Start one, on the same broker and vhost. One with the pool solo does not answer while it works.",
-            "celery -A mysite.celery worker",
+            f"celery -A {module(visit)} worker",
         )
     elif not names:
         yield failed(
@@ -117,7 +122,7 @@ def push(visit: Visit) -> Iterator[Finding]:
     else:
         nonce, began = secrets.token_hex(8), time.monotonic()
         try:
-            seconds = asyncio.run(_seconds_of_push(visit, application(visit.celery), nonce))
+            seconds = asyncio.run(_seconds_of_push(visit, application(visit), nonce))
             if seconds is None:
                 yield _not_pushed(visit, nonce)
                 return

@@ -216,6 +216,7 @@ def test_celery__other_vhost_than_the_layer(make_site):
         found = check(site, CELERY, env=with_settings(site, CHANNEL_LAYERS=layer))
         assert found.level("vhosts") == "warning"
         assert found.failure["text"] == "No worker answers."
+        assert "celery -A tests.celery_app worker" in found.failure["hints"]
 
 
 def test_celery__worker_does_not_know_us(make_site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from io import StringIO
 
@@ -103,3 +104,31 @@ def test_prune__impossible_age(days):
 def test_check__wrong_argument(arguments, words):
     with pytest.raises(CommandError, match=words):
         call("notify_check", *arguments)
+
+
+def test_check__site_of_one_process():
+    """With everything in memory there is nothing that another process could reach, and nothing failed."""
+    steps = json.loads(call("notify_check", "--json", "--celery=tests.celery_app"))["steps"]
+    levels = {step["step"]: step["level"] for step in steps}
+    assert levels == {
+        "settings": "warning",
+        "database": "ok",
+        "migrations": "ok",
+        "channel layer": "warning",
+        "vhosts": "skipped",
+        "celery broker": "skipped",
+        "celery worker": "skipped",
+        "worker's push": "skipped",
+    }
+
+
+def test_check__failure_is_the_exit_code(settings):
+    settings.ROOT_URLCONF = "tests.unit.no_urls"
+    output = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("notify_check", stdout=output)
+    assert ended.value.code == 1
+    lines = output.getvalue().splitlines()
+    assert lines[0].startswith("failed   settings           The URLs of the inbox are not included")
+    assert lines[1].strip().startswith('-> Add path("", include("catmaid_notify.urls"))')
+    assert lines[-1] == "1 of 8 steps failed"
