@@ -76,6 +76,12 @@ def test_layer__wrong_backend(settings, backend):
     assert found() == ["E002"]
 
 
+@pytest.mark.parametrize("backend", ["core.RedisChannelLayer", "pubsub.RedisPubSubChannelLayer"])
+def test_layer__of_others(settings, backend):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"channels_redis.{backend}"}}
+    assert found() == []
+
+
 @pytest.mark.parametrize(
     "config",
     [
