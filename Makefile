@@ -101,6 +101,10 @@ classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.
 bench: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure the app beside its peers, in turns; BENCH="--quick", or "--help"
 	$(VENV)/bin/python -m bench $(BENCH)
 
+.PHONY: bench-growth
+bench-growth: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure at 1, 4 and 16 times the size, and draw the plots of docs/performance.md
+	$(VENV)/bin/python -m bench.growth $(BENCH)
+
 .PHONY: bench-layers
 bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is
 	$(VENV)/bin/python -m bench.layers $(BENCH)

@@ -38,8 +38,21 @@ def _prepare_polling(stage: Stage, _sizes: Sizes) -> None:
     _fill(stage, rows=UNREAD, read="false", title="polled", users=1)
 
 
-def _prepare_size(stage: Stage, sizes: Sizes) -> None:
-    _fill(stage, rows=sizes.stored, read="n % 20 > 0", title=STORED_TITLE)
+def store(stage: Stage, count: int) -> None:
+    """Store so many messages for all users, one in twenty unread."""
+    _fill(stage, rows=count, read="n % 20 > 0", title=STORED_TITLE)
+
+
+def forget(stage: Stage) -> None:
+    """Remove all messages."""
+    postgresql.execute("TRUNCATE catmaid_notify_message", stage.database)
+
+
+def ask(stage: Stage) -> Values:
+    """Return what questions to the inbox take, in milliseconds."""
+    with Helper("bench.caller", python=RECOMMENDED, env=stage.env(OURS), log=stage.folder / "caller.log") as caller:
+        values: Values = caller.ask("ask_inbox", users=USERS)
+    return values
 
 
 def _poll(stage: Stage, name: str, sizes: Sizes) -> Values:
@@ -88,12 +101,6 @@ def _get(port: int, path: str, headers: dict[str, str]) -> http.client.HTTPRespo
     return response
 
 
-def _ask_inbox(stage: Stage, _name: str, sizes: Sizes) -> Values:
-    with Helper("bench.caller", python=RECOMMENDED, env=stage.env(OURS), log=stage.folder / "caller.log") as caller:
-        values: Values = caller.ask("ask_inbox", users=sizes.users)
-    return values
-
-
 def _ms(title: str) -> Figure:
     return Figure(title=f"{title}, ms", format="{:,.2f}")
 
@@ -120,8 +127,8 @@ SIZE = Row(
         "page_ms": _ms("page"),
         "latest_ms": _ms("latest unread date"),
     },
-    run=_ask_inbox,
-    prepare=_prepare_size,
+    run=lambda stage, _name, _sizes: ask(stage),
+    prepare=lambda stage, sizes: store(stage, sizes.stored),
     goals=(
         Goal(figure="reconcile_ms", kind="the inbox", plus=50),
         Goal(figure="unread_ms", kind="the inbox", plus=2),

@@ -100,7 +100,7 @@ def _settled(server: Server, kind: Kind) -> int:
 
 def _by_itself(server: Server) -> Callable[..., Any]:
     def send(_do: str, *, count: int, rate: float, groups: int) -> Any:
-        return server.order(f"flow?count={count}&rate={int(rate)}&groups={groups}")
+        return server.order(f"flow?count={count}&rate={rate}&groups={groups}")
 
     return send
 

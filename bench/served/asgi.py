@@ -43,7 +43,7 @@ def anybody(inner: Any) -> Any:
     """Take the user from the address."""
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        await inner({**scope, "user": User(bare.number(scope, "user"))}, receive, send)
+        await inner({**scope, "user": User(int(bare.value(scope, "user")))}, receive, send)
 
     return application
 
@@ -77,7 +77,8 @@ connection.close()
 async def _orders(scope: dict[str, Any]) -> Any:
     order = scope["path"].removeprefix("/bench/")
     if order == "flow":
-        return await bare.flow(*(bare.number(scope, name) for name in ("count", "rate", "groups")))
+        count, rate, groups = (float(bare.value(scope, name)) for name in ("count", "rate", "groups"))
+        return await bare.flow(int(count), rate, int(groups))
     if order == "settle":
         gc.collect()
     return {"queries": queries, "tasks": len(asyncio.all_tasks())}

@@ -17,16 +17,17 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 sockets: defaultdict[int, list[Send]] = defaultdict(list)
 
 
-def number(scope: dict[str, Any], name: str) -> int:
-    """Return a number from the query."""
-    return int(parse_qs(scope["query_string"].decode())[name][0])
+def value(scope: dict[str, Any], name: str) -> str:
+    """Return a value from the query."""
+    query: str = scope["query_string"].decode()
+    return parse_qs(query)[name][0]
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Accept a socket and keep it."""
     await receive()
     await send({"type": "websocket.accept"})
-    mine = sockets[number(scope, "user")]
+    mine = sockets[int(value(scope, "user"))]
     mine.append(send)
     while (await receive())["type"] != "websocket.disconnect":
         pass
@@ -45,6 +46,6 @@ async def flow(count: int, rate: float, groups: int) -> pace.Sent:
     started = pace.now_ns()
     for first, last in pace.ticks(count, rate):
         await asyncio.sleep(max(0.0, started / 1e9 + first / rate - pace.now_ns() / 1e9) if rate else 0)
-        for number_ in range(first, last):
-            await push(number_ % groups + 1, pace.text())
+        for number in range(first, last):
+            await push(number % groups + 1, pace.text())
     return {"sent": count, "first_ns": started}

@@ -8,16 +8,18 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from bench import pace, proc
+from bench import growth, pace, proc
 from bench import report as bench_report
 from bench.figures import Better, NotInTurns, Run, Runs, Summary, percentile
 from bench.layers import report
 from bench.layers.rows import ROWS
 from bench.rows import ROWS as BENCH_ROWS
 from bench.rows.table import Figure, Goal, Row
+from bench.stage import Stage
 from tests.support import environment
 
 
@@ -208,6 +210,27 @@ def test_rows__goals_are_of_kinds_and_figures_that_they_have() -> None:
             assert goal.figure in one.figures
             assert {goal.kind, goal.against or goal.kind} <= set(one.kinds)
         assert len(set(one.kinds)) == len(one.kinds)
+
+
+def test_growth__a_column_a_size_and_a_plot(tmp_path: Path) -> None:
+    curve = growth.Curve(
+        name="c",
+        title="A curve",
+        across="sockets",
+        sizes=(1, 4),
+        kinds=("a", "b"),
+        figures={"f": "cost"},
+        run=lambda _stage, kind, size: {"f": size * len(kind + "x")},
+    )
+    measured = growth.measure(cast(Stage, None), curve)
+    assert growth.table(curve, measured).splitlines() == [
+        "| A curve | 1 sockets | 4 sockets |",
+        "| --- | ---: | ---: |",
+        "| a: cost | 2 | 8 |",
+        "| b: cost | 2 | 8 |",
+    ]
+    if find_spec("matplotlib"):
+        assert growth.plot(curve, measured, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.real
