@@ -110,8 +110,8 @@ class Transactions:
             self._note("acked", message)
             connection.close()
 
-        push = publish.push
-        publish.push = lambda group, message: None
+        transport = publish.transport
+        publish.transport = lambda: lambda group, message: None
         try:
             slow = threading.Thread(target=first)
             slow.start()
@@ -121,7 +121,7 @@ class Transactions:
             second_is_committed.set()
             slow.join()
         finally:
-            publish.push = push
+            publish.transport = transport
 
 
 def main(arguments: list[str]) -> None:

@@ -6,11 +6,12 @@ Clients reach nginx through a proxy that can swallow, so that the path between t
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -151,6 +152,8 @@ class World:
         if self._web:
             self._web.cancel()
         await asyncio.gather(*[client.stop() for client in self.clients])
+        lines = [json.dumps(asdict(entry)) for entry in self.entries if entry.viewer]
+        await asyncio.to_thread((self.site.folder / "viewers.jsonl").write_text, "\n".join(lines))
 
     # Processes
 
