@@ -39,6 +39,8 @@ async def stalled(world: World) -> Sequence[Criterion]:
 @fault("F04", "path swallowed, both ways and one way")
 async def swallowed(world: World) -> Sequence[Criterion]:
     """Half of the clients, and the tabs, lose both directions; the other half what the server says."""
+    # A page that was away for long shows the newest 100 messages as new, and no more than that are to come.
+    world.order(world.run, share=world.span(1 / 3, 1))
     # The tabs of a browser share one socket. Those of the other half the server needs not find: they say goodbye.
     sockets = sum(client.port == world.link.port for client in world.clients) + world.size.browsers
     found_before = _silent(world)

@@ -97,6 +97,7 @@ class World:
         self.entries: list[Entry] = []
         self.phases: list[tuple[float, str]] = []
         self.run = ""
+        self._rate = plan.size.rate
         self.daphne: Process
         self.gunicorn: Process
         self.worker: Process | None = None
@@ -230,12 +231,13 @@ class World:
 
     # Load
 
-    def order(self, run: str) -> None:
-        """Tell the producers which run's messages to create from now on; none: to stop."""
+    def order(self, run: str, *, share: float = 1) -> None:
+        """Tell the producers whose run to create messages for, at a share of the usual rate; none: to stop."""
+        self._rate = self.size.rate * share
         orders = Orders(
             run=run,
             users=[user.pk for user in self.users],
-            rate=self.size.rate / 3,
+            rate=self._rate / 3,
             worker=self._workers,
         )
         orders.write(self.control)
@@ -245,7 +247,7 @@ class World:
         chance, sequence = random.Random(f"{self.seed} web"), 0
         tasks: set[asyncio.Task[None]] = set()
         while True:
-            await asyncio.sleep(chance.uniform(0.5, 1.5) * 3 / self.size.rate)
+            await asyncio.sleep(chance.uniform(0.5, 1.5) * 3 / self._rate)
             if not self.run:
                 continue
             sequence += 1
