@@ -23,6 +23,8 @@ class Visit:
     """Module of the Celery application; empty: the current one."""
     deep: bool = False
     """Also what takes long."""
+    traceback: bool = False
+    """Errors that no step expects are raised, not reported."""
     timeout: float = 10
     """Seconds that each part is given to answer."""
     closing: ExitStack = field(default_factory=ExitStack)

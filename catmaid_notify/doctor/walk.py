@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from catmaid_notify.doctor.findings import Finding, Level, failed, skipped
 from catmaid_notify.doctor.visit import Visit
-
-logger = logging.getLogger("catmaid_notify")
 
 Run = Callable[[Visit], Iterable[Finding]]
 
@@ -40,5 +37,6 @@ def _taken(step: Step, visit: Visit) -> Iterator[Finding]:
     try:
         yield from step.run(visit)
     except Exception as error:
-        logger.debug("A step of notify_check failed: step=%s", step.name, exc_info=error)
-        yield failed(f"{type(error).__name__}: {error}", "Run the command again with --verbosity 3 to see where.")
+        if visit.traceback:
+            raise
+        yield failed(f"{type(error).__name__}: {error}", "Run the command again with --traceback to see where.")

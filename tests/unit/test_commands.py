@@ -124,11 +124,25 @@ def test_check__site_of_one_process():
 
 def test_check__failure_is_the_exit_code(settings):
     settings.ROOT_URLCONF = "tests.unit.no_urls"
-    output = StringIO()
-    with pytest.raises(SystemExit) as ended:
-        call_command("notify_check", stdout=output)
-    assert ended.value.code == 1
-    lines = output.getvalue().splitlines()
+    lines = _output_of_failure("notify_check").splitlines()
     assert lines[0].startswith("failed   settings           The URLs of the inbox are not included")
     assert lines[1].strip().startswith('-> Add path("", include("catmaid_notify.urls"))')
     assert lines[-1] == "1 of 8 steps failed"
+
+
+def test_check__error_that_no_step_expects(settings):
+    settings.ROOT_URLCONF = "no_such_module.urls"
+    steps = json.loads(_output_of_failure("notify_check", "--json"))["steps"]
+    assert steps[0]["text"] == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert "--traceback" in steps[0]["hints"][0]
+    assert steps[1]["level"] == "ok", "the others are taken all the same"
+    with pytest.raises(ModuleNotFoundError):
+        call("notify_check", "--traceback")
+
+
+def _output_of_failure(*arguments: str) -> str:
+    output = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command(*arguments, stdout=output)
+    assert ended.value.code == 1
+    return output.getvalue()

@@ -57,7 +57,7 @@ class Command(BaseCommand):
         """Take all steps, and end with exit code 1 if one failed."""
         if not 0 < timeout <= 600:
             raise CommandError(f"--timeout must be above 0 and at most 600, not {timeout:g}.")
-        visit = Visit(address=_address(url), celery=celery, deep=deep, timeout=timeout)
+        visit = Visit(address=_address(url), celery=celery, deep=deep, timeout=timeout, traceback=options["traceback"])
         if visit.address:
             set_script_prefix(visit.address.prefix)
         visit.user = user_named(user) if user else None
