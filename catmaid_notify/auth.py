@@ -28,6 +28,8 @@ class SignIn:
     user_pk: Any
     session_key: str = field(default="", repr=False)
     """Whoever knows it is signed in, so it goes nowhere."""
+    session_digest: str = field(default="", repr=False)
+    """Of the key; what other processes call the session."""
     fingerprint: str = field(default="", repr=False)
     """Of the user, where there is no session."""
     expires: float = math.inf
@@ -94,7 +96,7 @@ def _of_session(key: str) -> SignIn | None:
     session, user = _signed_in({key}).get(key, (None, None))
     if session is None or user is None or not user.is_authenticated or not _is_verified(session.data, user):
         return None
-    return SignIn(user_pk=user.pk, session_key=key, expires=session.expires)
+    return SignIn(user_pk=user.pk, session_key=key, session_digest=sessions.digest(key), expires=session.expires)
 
 
 def _signed_in(keys: set[str]) -> dict[str, tuple[Session, Any]]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from catmaid_notify import auth, background, sessions
+from catmaid_notify import auth, background
 from catmaid_notify.conf import conf
 from catmaid_notify.protocol import ALL_SESSIONS, Close
 from catmaid_notify.sockets import Socket
@@ -43,9 +43,11 @@ class Guard:
 
     def obey(self, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
         """Act on an order about these sockets; return whether the message was one."""
-        ended = message.get("ended")
+        ended, replaced = message.get("ended"), message.get("replaced")
         if isinstance(ended, str):
             _close_session(ended, sockets)
+        elif isinstance(replaced, str):
+            _close(replaced, sockets, Close.OTHER_USER)
         elif message.get("check") is True:
             self._check_soon({socket.sign_in.user_pk for socket in sockets})
         else:
@@ -106,14 +108,18 @@ class Guard:
 
 
 def _close_session(ended: str, sockets: Iterable[Socket]) -> None:
+    if ended != ALL_SESSIONS:
+        _close(ended, sockets, Close.NO_SESSION)
+        return
     for socket in tuple(sockets):
-        key = socket.sign_in.session_key
-        if not key:
-            continue
-        if ended == ALL_SESSIONS:
+        if socket.sign_in.session_key:
             socket.close(Close.OTHER_USER)  # those whose session is good after all come again
-        elif sessions.digest(key) == ended:
-            socket.close(Close.NO_SESSION)
+
+
+def _close(digest: str, sockets: Iterable[Socket], code: Close) -> None:
+    for socket in tuple(sockets):
+        if digest and socket.sign_in.session_digest == digest:
+            socket.close(code)
 
 
 def _close_those_over(sockets: Iterable[Socket]) -> None:

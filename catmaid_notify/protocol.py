@@ -78,6 +78,8 @@ class LayerMessage(TypedDict):
     """Primary key of the stored message that this frame shows."""
     ended: NotRequired[str]
     """Instead of a frame: close the sockets of the session with this hash, or `ALL_SESSIONS`."""
+    replaced: NotRequired[str]
+    """Instead of a frame, in `EVERYONE`: the browser of the session with this hash has another one now."""
     check: NotRequired[bool]
     """Instead of a frame: the user was changed; see whether they are still signed in."""
     recheck: NotRequired[bool]

@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any, Final
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import router, transaction
 from django.db.models.signals import post_delete, post_save
 
 from catmaid_notify import publish, sessions
-from catmaid_notify.protocol import ALL_SESSIONS, LAYER_TYPE, LayerMessage, user_group
+from catmaid_notify.protocol import ALL_SESSIONS, EVERYONE, LAYER_TYPE, LayerMessage, user_group
 
 CHECK: Final[LayerMessage] = {"type": LAYER_TYPE, "check": True}
 HARMLESS_FIELDS: Final = frozenset({"last_login"})
@@ -21,6 +22,7 @@ HARMLESS_FIELDS: Final = frozenset({"last_login"})
 
 def connect() -> None:
     """Listen to the site's logouts and to its user model, those derived from it included."""
+    user_logged_in.connect(_logged_in, dispatch_uid="catmaid_notify")
     user_logged_out.connect(_logged_out, dispatch_uid="catmaid_notify")
     user_model = get_user_model()
     for model in apps.get_models():
@@ -30,11 +32,19 @@ def connect() -> None:
             post_delete.connect(_deleted, sender=model, dispatch_uid="catmaid_notify")
 
 
+def _logged_in(request: Any, **_others: Any) -> None:
+    """The session that the browser had is gone, and with it the name of its user: all processes are told."""
+    had = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
+    if had and had != getattr(getattr(request, "session", None), "session_key", None):
+        order: LayerMessage = {"type": LAYER_TYPE, "replaced": sessions.digest(had)}
+        _tell(EVERYONE, order, using=router.db_for_write(get_user_model()))
+
+
 def _logged_out(request: Any, user: Any, **_others: Any) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key and getattr(user, "pk", None) is not None:
         ended = ALL_SESSIONS if sessions.are_kept_by_clients() else sessions.digest(key)
-        _tell(user.pk, {"type": LAYER_TYPE, "ended": ended}, using=router.db_for_write(get_user_model()))
+        _tell(user_group(user.pk), {"type": LAYER_TYPE, "ended": ended}, using=router.db_for_write(get_user_model()))
 
 
 def _saved(
@@ -42,13 +52,13 @@ def _saved(
 ) -> None:
     harmless = update_fields is not None and update_fields <= HARMLESS_FIELDS
     if not (created or raw or harmless):
-        _tell(instance.pk, CHECK, using=using)
+        _tell(user_group(instance.pk), CHECK, using=using)
 
 
 def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
-    _tell(instance.pk, CHECK, using=using)
+    _tell(user_group(instance.pk), CHECK, using=using)
 
 
-def _tell(pk: Any, order: LayerMessage, *, using: str) -> None:
+def _tell(group: str, order: LayerMessage, *, using: str) -> None:
     # Robust: host code must not fail because of us.
-    transaction.on_commit(partial(publish.push, user_group(pk), order), using=using, robust=True)
+    transaction.on_commit(partial(publish.push, group, order), using=using, robust=True)

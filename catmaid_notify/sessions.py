@@ -49,7 +49,7 @@ def are_kept_by_clients() -> bool:
 
 def digest(key: str) -> str:
     """Return a name for a session that is no secret."""
-    return hashlib.sha256(b"catmaid_notify.session:" + key.encode()).hexdigest()
+    return hashlib.sha256(b"catmaid_notify.session:" + key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _store() -> type[SessionBase]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user_model, login
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, connections
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
@@ -126,6 +127,22 @@ async def test_order__nothing_is_sent_afterwards(user: User, browser: Client, ta
     assert tab.received[-1]["type"] == "websocket.close"
 
 
+async def test_order__somebody_else_signs_in_with_the_same_browser(
+    other: User, browser: Client, tab: Page, page: Callable[..., Page], user: User
+) -> None:
+    elsewhere = await page(cookie=cookie_of(await in_db(sign_in)(user))).live()
+
+    def sign_in_over() -> None:
+        request = HttpRequest()
+        request.session = browser.session
+        request.COOKIES["sessionid"] = str(browser.session.session_key)
+        login(request, other)
+
+    await in_db(sign_in_over)()
+    assert await tab.close_code() == Close.OTHER_USER
+    await stays(elsewhere)
+
+
 async def test_order__changed_password(user: User, tab: Page) -> None:
     user.set_password("another one")
     await in_db(user.save)()
@@ -180,7 +197,9 @@ async def test_order__own_password_changed_on_a_page(browser: Client, user: User
     assert await (await page(cookie=cookie_of(elsewhere)).open()).close_code() == Close.NO_SESSION
 
 
-@pytest.mark.parametrize("forged", [{"ended": 7}, {"ended": None}, {"check": "yes"}, {"check": 1}, {"ended": ""}])
+@pytest.mark.parametrize(
+    "forged", [{"ended": 7}, {"ended": None}, {"ended": ""}, {"replaced": ""}, {"check": "yes"}, {"check": 1}]
+)
 async def test_order__malformed_one_closes_nothing(user: User, tab: Page, hub: Hub, forged: dict[str, Any]) -> None:
     hub.deliver(user_group(user.pk), {"type": "user.message", **forged})
     await stays(tab)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user_model, login
 from django.contrib.auth.models import AnonymousUser, Group
 from django.contrib.auth.models import User as DjangosUser
 from django.contrib.auth.signals import user_logged_out
@@ -15,11 +15,11 @@ from django.http import HttpRequest
 from django.test.utils import isolate_apps
 
 from catmaid_notify import publish, receivers, sessions
-from catmaid_notify.protocol import user_group
+from catmaid_notify.protocol import EVERYONE, user_group
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-    from django.test import Client
+    from django.test import Client, RequestFactory
     from pytest_django import Settings
 
     from tests.unit.drivers import Pushes
@@ -62,6 +62,25 @@ def test_logout__where_clients_keep_the_session(user: User, client: Client, push
     client.force_login(user)
     client.logout()
     assert told(pushes, user.pk) == [{"type": "user.message", "ended": "*"}]
+
+
+def test_login__over_another_session_names_the_one_that_is_gone(
+    user: User, other: User, signed_in: Client, pushes: Pushes, rf: RequestFactory
+) -> None:
+    key = str(signed_in.session.session_key)
+    request = rf.get("/")
+    request.COOKIES["sessionid"] = key
+    request.session = signed_in.session
+    login(request, other)
+    assert pushes == [(EVERYONE, {"type": "user.message", "replaced": sessions.digest(key), "group": EVERYONE})]
+
+
+def test_login__that_keeps_the_session(user: User, signed_in: Client, pushes: Pushes, rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.session = signed_in.session
+    request.COOKIES["sessionid"] = str(signed_in.session.session_key)
+    login(request, user)
+    assert pushes == []
 
 
 def test_saved__user_is_checked(user: User, pushes: Pushes) -> None:
