@@ -34,6 +34,7 @@ command -v npm > /dev/null || missing+=(npm)
 compgen -G '/usr/lib/*/faketime/libfaketime.so.1' > /dev/null || missing+=(faketime)
 [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
 [[ -x /usr/sbin/apache2 ]] || missing+=(apache2-bin)
+command -v systemd-analyze > /dev/null || missing+=(systemd) # reads units, where it doesn't run as well
 listens "$pg_host" "$pg_port" || command -v pg_ctlcluster > /dev/null || missing+=(postgresql)
 
 if [[ $(id -u) != 0 ]]; then

@@ -164,7 +164,7 @@ class Site:
     def wsgi_command(self) -> str:
         """The command of the WSGI server."""
         if self.wsgi_server == "uwsgi":
-            # Without threads nothing that the pages publish leaves the process. Without the hook SIGTERM is a reload.
+            # Threads: what a page publishes goes out by one. The hook: SIGTERM would be a reload, or cut requests off.
             options = '--master --hook-master-start "unix_signal:15 gracefully_kill_them_all" --vacuum --need-app'
             options += f" --enable-threads --lazy-apps --processes {self.wsgi_processes} --threads 4"
             options += " --worker-reload-mercy 30 --chmod-socket=660 --buffer-size 32768"

@@ -29,16 +29,19 @@ def values(unit: str, key: str) -> list[str]:
 
 
 def run_units(site: Site, *, parts: tuple[str, ...] = PARTS, **options: Any) -> dict[str, Process]:
-    """Start the commands of the site's systemd units as processes, and return them by the names of the services."""
+    """Start the commands of the site's systemd units as processes, and return them by the names of the services.
+
+    ``parts`` are kinds of services ("asgi") or single ones ("asgi-1").
+    """
     texts = units(site, **options)
     (wanted,) = values(texts["tests.target"], "Wants")
     started = {}
     for service in wanted.split():
         part, _, instance = service.removeprefix("tests-").removesuffix(".service").partition("@")
-        if part in parts:
+        name = f"{part}-{instance}" if instance else part
+        if part in parts or name in parts:
             text = texts[f"tests-{part}@.service" if instance else service]
             (command,) = values(text, "ExecStart")
-            name = f"{part}-{instance}" if instance else part
             started[name] = site.start(name, *shlex.split(command.replace("%i", instance)))
     return started
 
