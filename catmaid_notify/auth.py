@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +21,11 @@ from django.utils.crypto import constant_time_compare
 from catmaid_notify import sessions, users
 from catmaid_notify.protocol import Close
 from catmaid_notify.sessions import Session
+from catmaid_notify.together import Together
+
+_together: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Together[str, SignIn | None]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +51,8 @@ class SignIn:
 async def sign_in_of(scope: dict[str, Any]) -> SignIn | None:
     """Return who has opened a connection, ``None`` if nobody is signed in.
 
-    A user that a middleware around us has put into the scope counts; else two queries find the session's.
+    A user that a middleware around us has put into the scope counts; else two queries find the session's, and those of
+    whoever else comes at the same time.
 
     Raises:
         django.db.Error: what the database says.
@@ -56,7 +64,7 @@ async def sign_in_of(scope: dict[str, Any]) -> SignIn | None:
         # A session in the scope may have to be read, which takes a thread.
         return await database_sync_to_async(_of_middleware)(user, session) if session else _of_user(user)
     key = _session_key(scope)
-    return await database_sync_to_async(_of_session)(key) if key else None
+    return await _handshakes().ask(key) if key else None
 
 
 def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
@@ -92,8 +100,21 @@ def _session_key(scope: dict[str, Any]) -> str:
     return ""
 
 
-def _of_session(key: str) -> SignIn | None:
-    session, user = _signed_in({key}).get(key, (None, None))
+def _handshakes() -> Together[str, SignIn | None]:
+    """Return what asks for the sessions of all who come to the running loop."""
+    loop = asyncio.get_running_loop()
+    found = _together.get(loop)
+    if found is None:
+        found = _together[loop] = Together(database_sync_to_async(_of_sessions))
+    return found
+
+
+def _of_sessions(keys: Sequence[str]) -> list[SignIn | None]:
+    found = _signed_in(set(keys))
+    return [_of_session(key, *found.get(key, (None, None))) for key in keys]
+
+
+def _of_session(key: str, session: Session | None, user: Any) -> SignIn | None:
     if session is None or user is None or not user.is_authenticated or not _is_verified(session.data, user):
         return None
     return SignIn(user_pk=user.pk, session_key=key, session_digest=sessions.digest(key), expires=session.expires)
@@ -142,7 +163,7 @@ def _is_verified(data: dict[str, Any], user: Any) -> bool:
 def _of_middleware(user: Any, session: Any) -> SignIn | None:
     """Return what the session says where that is what the middleware has gone by."""
     if session.session_key and _user_pk(session) == user.pk:
-        return _of_session(session.session_key)
+        return _of_sessions([session.session_key])[0]
     return _of_user(user)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,6 +63,7 @@ async def test_sign_in_of__name_of_the_cookie_is_a_setting(user: User, key: str,
 
 
 async def test_sign_in_of__costs_two_queries(user: User, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so do all that come while it is asked for."""
     from django.db.backends.utils import CursorWrapper
 
     statements = []
@@ -74,6 +76,10 @@ async def test_sign_in_of__costs_two_queries(user: User, key: str, monkeypatch: 
     monkeypatch.setattr(CursorWrapper, "execute", counted)
     assert await user_of(scope(f"sessionid={key}"))
     assert len([sql for sql in statements if sql.startswith("SELECT")]) == 2
+    statements.clear()
+    many = [scope(f"sessionid={given}") for given in (key, key, "x" * 32, key, "y" * 32)]
+    assert await asyncio.gather(*map(user_of, many)) == [user.pk, user.pk, None, user.pk, None]
+    assert len([sql for sql in statements if sql.startswith("SELECT")]) <= 4
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ async def test_sign_in_of__what_is_no_session(cookie: bytes) -> None:
 )
 def test_sign_in_of__no_cookie_raises(cookies: list[bytes]) -> None:
     key = auth._session_key({"headers": [(b"cookie", cookie) for cookie in cookies]})
-    assert not key or auth._of_session(key) is None
+    assert not key or auth._of_sessions([key]) == [None]
 
 
 async def test_sign_in_of__no_cookie_at_all() -> None:
@@ -284,7 +290,7 @@ def sign_ins(count: int) -> list[SignIn]:
         client = ClientOfDjango()
         client.force_login(get_user_model().objects.create_user(f"user {number}", password="a"))
         key = client.cookies["sessionid"].value
-        made += [sign_in for sign_in in [auth._of_session(key)] if sign_in]
+        made += [sign_in for sign_in in auth._of_sessions([key]) if sign_in]
     return made
 
 
@@ -311,7 +317,7 @@ def test_recheck__more_than_one_statement_holds(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_recheck__prolonged_session(user: User, key: str) -> None:
-    [sign_in] = [auth._of_session(key)]
+    [sign_in] = auth._of_sessions([key])
     later = timezone.now() + dt.timedelta(days=100)
     Session.objects.update(expire_date=later)
     assert sign_in is not None

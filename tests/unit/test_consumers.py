@@ -211,7 +211,7 @@ async def test_handshake__no_database(
     def away(_key: str) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(auth, "_of_session", away)
+    monkeypatch.setattr(auth, "_of_sessions", away)
     opened = await page(cookie="sessionid=aaaaaaaaaaaaaaaa").open()
     assert await opened.close_code() == Close.NO_BROKER
     assert "server closed the connection" in log.text
