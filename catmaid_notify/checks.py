@@ -28,6 +28,17 @@ from catmaid_notify.conf import PREFIX, Conf, conf
 TAG: Final = "catmaid_notify"
 """``manage.py check --tag catmaid_notify`` runs these checks alone."""
 RABBITMQ_LAYERS: Final = ("catmaid_notify.layers.RabbitmqChannelLayer", "channels_rabbitmq.core.RabbitmqChannelLayer")
+CLASSIC_KEYS: Final = {
+    "expiry",
+    "group_expiry",
+    "groups_exchange",
+    "host",
+    "local_capacity",
+    "local_expiry",
+    "remote_capacity",
+    "ssl_context",
+}
+"""What the ``CONFIG`` of channels_rabbitmq takes; ours takes more."""
 IN_MEMORY_LAYER: Final = "channels.layers.InMemoryChannelLayer"
 CODE_FORMATS: Final = {"pickle", "application/x-python-serialize", "yaml", "application/x-yaml"}
 """Formats of Celery whose readers can be made to run code."""
@@ -121,6 +132,12 @@ def check_layer_config() -> Found:
     from catmaid_notify.layers.options import LayerOptions
 
     given = {key: value for key, value in layer.get("CONFIG", {}).items() if key != "channel_capacity"}
+    foreign = sorted(set(given) - CLASSIC_KEYS) if layer.get("BACKEND") == RABBITMQ_LAYERS[1] else []
+    if foreign:
+        yield _error(
+            3, f"CHANNEL_LAYERS: channels_rabbitmq takes no {foreign[0]!r} in CONFIG.", f"Take {RABBITMQ_LAYERS[0]!r}."
+        )
+        return
     try:
         LayerOptions.from_config(given)
     except ImproperlyConfigured as error:
@@ -321,7 +338,7 @@ def check_passwords_are_masked() -> Found:
         yield _warning(
             10,
             "The broker's password stands in a URL, which Django's error pages and error mails show.",
-            'In CONFIG take it out of "host" and give it as "password" (with "username"), in Celery\'s settings as '
+            'In CONFIG of our layer give it as "password" (with "username") and not in "host", for Celery as '
             "CELERY_BROKER_PASSWORD (with CELERY_BROKER_USER). Read all of them from the environment; keep no URL "
             "with a password in a setting.",
         )

@@ -99,6 +99,14 @@ def test_layer__wrong_config(settings, config):
     assert "s3cret" not in said()
 
 
+def test_layer__key_that_the_classic_layer_does_not_know(settings):
+    settings.CHANNEL_LAYERS = layer("channels_rabbitmq.core.RabbitmqChannelLayer", password="s3cret")
+    assert "E003" in found()
+    assert "takes no 'password'" in said()
+    settings.CHANNEL_LAYERS = layer("channels_rabbitmq.core.RabbitmqChannelLayer", local_capacity=5)
+    assert "E003" not in found()
+
+
 def test_layer__config_with_capacities_by_pattern(settings):
     settings.CHANNEL_LAYERS = layer(channel_capacity={"jobs.*": 5})
     assert found() == []
