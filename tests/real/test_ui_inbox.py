@@ -82,6 +82,7 @@ def test_panel__five_hundred_unread(lab: Site, ann: User, tab: BrowserContext) -
     store(lab, ann, 500)
     inbox = Inbox.of(tab).open()
     inbox.message("Stored 500").get_by_role("button").click()
+    expect(inbox.bell).to_have_accessible_name("Notifications, unread: 499")
     # The hundred newest unread ones now have an older one among them.
     inbox.page.evaluate("() => catmaidNotify.sync()")
     inbox.page.wait_for_function("() => catmaidNotify.unread.messages.at(-1).title === 'Stored 400'")
