@@ -109,6 +109,10 @@ bench-growth: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measu
 bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is
 	$(VENV)/bin/python -m bench.layers $(BENCH)
 
+.PHONY: bench-topics
+bench-topics: venv ## What following topics costs a server; BENCH="--help" for what else there is
+	$(VENV)/bin/python -m bench.topics $(BENCH)
+
 .PHONY: docs
 docs: venv ## Build the documentation into build/docs; a warning is an error
 	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --builder html docs build/docs

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "channels",
     "catmaid_notify",
     "demo.crops",
+    "demo.shared",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

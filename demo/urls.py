@@ -11,6 +11,7 @@ from demo.crops.views import index
 urlpatterns = [
     path("", index, name="index"),
     path("", include("demo.crops.urls")),
+    path("", include("demo.shared.urls")),
     path("", include("catmaid_notify.urls")),
     path("login/", LoginView.as_view(template_name="demo/login.html", redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

@@ -19,7 +19,7 @@ INSTALLED_APPS = [
     *EXAMPLE_APPS,
     "tests",
     # Its tables must be known to what empties the database between tests. The classic environment lacks its packages.
-    *(["demo.crops"] if find_spec("tifffile") else []),
+    *(["demo.crops", "demo.shared"] if find_spec("tifffile") else []),
 ]
 
 ROOT_URLCONF = "tests.urls"

@@ -1,0 +1,102 @@
+"""WebSocket clients that cost so little that one process can hold thousands: they count frames, and time some."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from catmaid_notify.protocol import SUBPROTOCOL
+
+AT_ONCE: Final = 100
+"""Handshakes under way at the same time."""
+SECONDS: Final = 300.0
+
+
+class Client(asyncio.Protocol):
+    """One socket. Reads frames of a server, which are not masked, and takes the end of the handshake for the first."""
+
+    def __init__(self, *, times: bool) -> None:
+        self.frames = 0
+        self.delays: list[float] = []
+        self.ready = asyncio.Event()
+        self._times = times
+        self._buffer = b""
+        self._is_open = False
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep it, for what is sent."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Count the whole frames."""
+        self._buffer += data
+        if not self._is_open:
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not end:
+                return
+            if b" 101 " not in head:
+                raise ConnectionError(head.decode())
+            self._is_open, self._buffer = True, rest
+        self._read()
+
+    def say(self, event: str, **fields: Any) -> None:
+        """Send a frame, masked with zeros."""
+        text = json.dumps({"event": event, **fields}).encode()
+        length = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+        self._transport.write(b"\x81" + length + bytes(4) + text)
+
+    async def got(self, count: int) -> None:
+        """Wait for so many frames in all."""
+        async with asyncio.timeout(SECONDS):
+            while self.frames < count:  # noqa: ASYNC110 - an event a frame would cost more than the frame
+                await asyncio.sleep(0.01)
+
+    def close(self) -> None:
+        """Go away."""
+        self._transport.abort()
+
+    def _read(self) -> None:
+        buffer, at = self._buffer, 0
+        while len(buffer) >= at + 2:
+            length, start = buffer[at + 1], at + 2
+            if length == 126:
+                length, start = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
+            if len(buffer) < start + length:
+                break
+            if self._times and b'"sent"' in buffer[start : start + length]:
+                self.delays.append(time.time() - json.loads(buffer[start : start + length])["payload"]["sent"])
+            self.frames += 1
+            at = start + length
+        self._buffer = buffer[at:]
+
+
+async def connect(port: int, cookie: str, count: int) -> list[Client]:
+    """Open so many sockets, and return when all were greeted."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> Client:
+        async with places:
+            client = Client(times=number % 50 == 0)
+            await asyncio.get_running_loop().create_connection(lambda: client, "127.0.0.1", port)
+            key = base64.b64encode(os.urandom(16)).decode()
+            client._transport.write(
+                f"GET /channels/updates/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
+                f"Cookie: {cookie}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+                f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n".encode()
+            )
+            await client.got(1)
+            return client
+
+    return list(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+async def all_got(clients: Iterable[Client], count: int) -> None:
+    """Wait until each has so many frames in all."""
+    for client in clients:
+        await client.got(count)
