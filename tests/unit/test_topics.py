@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.management import call_command
 from django.db import OperationalError, transaction
 
 from catmaid_notify import api, background, events, following, kept, permissions, protocol, topics
@@ -63,11 +65,11 @@ def site() -> Site:
 def declared(site: Site) -> Iterator[None]:
     """Some topics, for one test."""
     patterns = {
-        "sheet:<slug:name>": {"may_follow": site.may},
+        "table:<slug:name>": {"may_follow": site.may},
         "news": {"may_follow": site.may_async},
         "crowd:<int:pk>": {"may_follow_many": site.may_many},
         "chat:<room>": {"may_follow": site.may, "may_publish": site.may, "clean": site.clean},
-        "counter:<name>": {"may_follow": site.may, "keep_seconds": 60},
+        "tally:<name>": {"may_follow": site.may, "keep_seconds": 60},
     }
     for pattern, options in patterns.items():
         topics.register(pattern, **options)  # type: ignore[arg-type]
@@ -81,7 +83,7 @@ def declared(site: Site) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("sheet:a-b", {"name": "a-b"}), ("news", {}), ("crowd:12", {"pk": 12}), ("chat:Mein Raum", {"room": "Mein Raum"})],
+    [("table:a-b", {"name": "a-b"}), ("news", {}), ("crowd:12", {"pk": 12}), ("chat:Mein Raum", {"room": "Mein Raum"})],
 )
 def test_find__parameters(name: str, parameters: dict[str, Any]) -> None:
     assert topics.find(name).parameters == parameters
@@ -91,11 +93,11 @@ def test_find__parameters(name: str, parameters: dict[str, Any]) -> None:
     "name",
     [
         "",
-        "sheet",
-        "sheet:",
-        "sheet:a:b",
-        "sheet:a\n",
-        "xsheet:a",
+        "table",
+        "table:",
+        "table:a:b",
+        "table:a\n",
+        "xtable:a",
         "news ",
         "crowd:x",
         "chat:" + "a" * 200,
@@ -111,8 +113,8 @@ def test_find__undeclared(name: Any) -> None:
 
 
 def test_find__error_says_what_is_declared() -> None:
-    with pytest.raises(UnknownTopic, match=r"'shet:a'.*'sheet:<slug:name>'.*topics\.py"):
-        topics.find("shet:a")
+    with pytest.raises(UnknownTopic, match=r"'tabel:a'.*'table:<slug:name>'.*topics\.py"):
+        topics.find("tabel:a")
 
 
 @pytest.mark.parametrize("pattern", ["", "a:<nope:b>", "a:<b>:<b>", "a:<b", "a:<1>", "news"])
@@ -149,26 +151,26 @@ def test_topic_group__is_ascii_short_and_no_users(name: str) -> None:
 
 
 def test_publish__to_the_followers_of_our_dialect(pushes: Pushes) -> None:
-    api.publish("sheet:a", "cell", {"row": 1}, sender="me")
-    assert pushes.groups == [protocol.topic_group("sheet:a")]
-    assert pushes.v1 == [{"event": "cell", "payload": {"row": 1}, "topic": "sheet:a", "sender": "me"}]
+    api.publish("table:a", "cell", {"row": 1}, sender="me")
+    assert pushes.groups == [protocol.topic_group("table:a")]
+    assert pushes.v1 == [{"event": "cell", "payload": {"row": 1}, "topic": "table:a", "sender": "me"}]
     assert pushes.plain == [None]
 
 
 def test_publish__after_commit_and_not_after_a_rollback(pushes: Pushes) -> None:
     with transaction.atomic():
-        api.publish("sheet:a", "cell", 1)
+        api.publish("table:a", "cell", 1)
         assert pushes == []
     assert len(pushes) == 1
     with transaction.atomic():
-        api.publish("sheet:a", "cell", 2)
+        api.publish("table:a", "cell", 2)
         transaction.set_rollback(True)
     assert len(pushes) == 1
 
 
 def test_publish__at_once(pushes: Pushes) -> None:
     with transaction.atomic():
-        api.publish("sheet:a", "cell", 1, on_commit=False)
+        api.publish("table:a", "cell", 1, on_commit=False)
         assert len(pushes) == 1
 
 
@@ -176,12 +178,12 @@ def test_publish__at_once(pushes: Pushes) -> None:
     ("topic", "event", "payload", "sender", "error"),
     [
         ("nope", "a", 1, "", UnknownTopic),
-        ("sheet:a", "subscribed", 1, "", InvalidEvent),
-        ("sheet:a", "", 1, "", InvalidEvent),
-        ("sheet:a", "a", float("nan"), "", InvalidEvent),
-        ("sheet:a", "a", "x" * 70_000, "", InvalidEvent),
-        ("sheet:a", "a", 1, "x" * 101, InvalidEvent),
-        ("sheet:a", "a", 1, ["x"], InvalidEvent),
+        ("table:a", "subscribed", 1, "", InvalidEvent),
+        ("table:a", "", 1, "", InvalidEvent),
+        ("table:a", "a", float("nan"), "", InvalidEvent),
+        ("table:a", "a", "x" * 70_000, "", InvalidEvent),
+        ("table:a", "a", 1, "x" * 101, InvalidEvent),
+        ("table:a", "a", 1, ["x"], InvalidEvent),
     ],
 )
 def test_publish__what_is_not_valid(
@@ -193,7 +195,7 @@ def test_publish__what_is_not_valid(
 
 
 async def test_apublish(pushes: Pushes, closing_connections: None) -> None:
-    await api.apublish("sheet:a", "cell", 1)
+    await api.apublish("table:a", "cell", 1)
     assert len(pushes) == 1
 
 
@@ -202,33 +204,41 @@ async def test_apublish(pushes: Pushes, closing_connections: None) -> None:
 
 def test_keep__latest_with_a_higher_version(pushes: Pushes) -> None:
     for value in (1, 2, 3):
-        api.publish("counter:a", "value", value)
+        api.publish("tally:a", "value", value)
     versions = [frame["version"] for frame in pushes.v1]
     assert versions == sorted(set(versions))
-    found = kept.load(["counter:a", "counter:b"])
-    assert list(found) == ["counter:a"]
-    assert kept.as_dict(found["counter:a"]) == pushes.v1[-1]
+    found = kept.load(["tally:a", "tally:b"])
+    assert list(found) == ["tally:a"]
+    assert kept.as_dict(found["tally:a"]) == pushes.v1[-1]
 
 
 def test_keep__rolled_back_value_was_never_there(pushes: Pushes) -> None:
-    api.publish("counter:a", "value", 1)
+    api.publish("tally:a", "value", 1)
     with transaction.atomic():
-        api.publish("counter:a", "value", 2)
+        api.publish("tally:a", "value", 2)
         transaction.set_rollback(True)
-    assert kept.load(["counter:a"])["counter:a"].payload == "1"
+    assert kept.load(["tally:a"])["tally:a"].payload == "1"
 
 
 def test_keep__expired_value_is_none(pushes: Pushes) -> None:
-    api.publish("counter:a", "value", 1)
+    api.publish("tally:a", "value", 1)
     TopicValue.objects.update(expires="2020-01-01T00:00Z")
-    assert kept.load(["counter:a"]) == {}
+    assert kept.load(["tally:a"]) == {}
+
+
+def test_keep__expired_value_is_pruned(pushes: Pushes) -> None:
+    for name in ("tally:a", "tally:b"):
+        api.publish(name, "value", 1)
+    TopicValue.objects.filter(topic="tally:a").update(expires="2020-01-01T00:00Z")
+    call_command("notify_prune", stdout=io.StringIO())
+    assert list(TopicValue.objects.values_list("topic", flat=True)) == ["tally:b"]
 
 
 def test_keep__pruned_row_does_not_begin_below(pushes: Pushes) -> None:
     for value in range(5):
-        api.publish("counter:a", "value", value)
+        api.publish("tally:a", "value", value)
     TopicValue.objects.all().delete()
-    api.publish("counter:a", "value", 9)
+    api.publish("tally:a", "value", 9)
     versions = [frame["version"] for frame in pushes.v1]
     assert versions[-1] >= versions[0]
 
@@ -282,7 +292,7 @@ async def answers(opened: Page, count: int = 1) -> list[dict[str, Any]]:
     return [await opened.frame() for _ in range(count)]
 
 
-@pytest.mark.parametrize("name", ["sheet:a", "news", "crowd:1", "chat:a", "counter:a"])
+@pytest.mark.parametrize("name", ["table:a", "news", "crowd:1", "chat:a", "tally:a"])
 async def test_subscribe__then_frames_come(following_page: Page, hub: Hub, name: str) -> None:
     following_page.say("subscribe", topic=name, ref="r1")
     assert await answers(following_page) == [{"event": "subscribed", "payload": None, "topic": name, "ref": "r1"}]
@@ -290,7 +300,7 @@ async def test_subscribe__then_frames_come(following_page: Page, hub: Hub, name:
     assert await answers(following_page) == [{"event": "cell"}]
 
 
-@pytest.mark.parametrize("name", ["sheet:a", "news", "crowd:1"])
+@pytest.mark.parametrize("name", ["table:a", "news", "crowd:1"])
 async def test_subscribe__not_allowed(
     following_page: Page, hub: Hub, site: Site, name: str, log: pytest.LogCaptureFixture
 ) -> None:
@@ -308,9 +318,9 @@ async def test_subscribe__callable_that_fails_allows_nobody(
     following_page: Page, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
     site.error = ZeroDivisionError()
-    following_page.say("subscribe", topic="sheet:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=1)
     assert (await answers(following_page))[0]["event"] == "refused"
-    assert "sheet:a" in log.text
+    assert "table:a" in log.text
 
 
 async def test_subscribe__database_that_is_away_is_asked_again(
@@ -318,7 +328,7 @@ async def test_subscribe__database_that_is_away_is_asked_again(
 ) -> None:
     monkeypatch.setattr(following, "RETRY_SECONDS", 0.001)
     site.error = OperationalError("away")
-    following_page.say("subscribe", topic="sheet:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=1)
     await until(lambda: len(site.asked) > 2)
     site.error = None
     assert (await answers(following_page))[0]["event"] == "subscribed"
@@ -327,11 +337,11 @@ async def test_subscribe__database_that_is_away_is_asked_again(
 async def test_subscribe__as_many_as_allowed(following_page: Page, hub: Hub, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_TOPICS_PER_SOCKET = 3
     for number in range(4):
-        following_page.say("subscribe", topic=f"sheet:{number}", ref=number)
+        following_page.say("subscribe", topic=f"table:{number}", ref=number)
     assert [answer["event"] for answer in await answers(following_page, 4)] == ["subscribed"] * 3 + ["refused"]
-    following_page.say("subscribe", topic="sheet:0", ref=4)
-    following_page.say("unsubscribe", topic="sheet:1", ref=5)
-    following_page.say("subscribe", topic="sheet:4", ref=6)
+    following_page.say("subscribe", topic="table:0", ref=4)
+    following_page.say("unsubscribe", topic="table:1", ref=5)
+    following_page.say("subscribe", topic="table:4", ref=6)
     assert [answer["event"] for answer in await answers(following_page, 3)] == [
         "subscribed",
         "unsubscribed",
@@ -342,7 +352,7 @@ async def test_subscribe__as_many_as_allowed(following_page: Page, hub: Hub, set
 async def test_subscribe__all_topics_at_once_are_not_too_many_frames(following_page: Page, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_FRAMES_PER_MINUTE = 20
     for number in range(60):
-        following_page.say("subscribe", topic=f"sheet:{number}", ref=number)
+        following_page.say("subscribe", topic=f"table:{number}", ref=number)
     assert {answer["event"] for answer in await answers(following_page, 60)} == {"subscribed"}
 
 
@@ -350,31 +360,31 @@ async def test_subscribe__over_and_over_is_too_many_frames(following_page: Page,
     settings.CATMAID_NOTIFY_FRAMES_PER_MINUTE = 20
     settings.CATMAID_NOTIFY_TOPICS_PER_SOCKET = 10
     for number in range(40):
-        following_page.say("subscribe", topic="sheet:a", ref=number)
+        following_page.say("subscribe", topic="table:a", ref=number)
     assert await following_page.close_code() == protocol.Close.TOO_MANY_FRAMES
 
 
 async def test_subscribe__last_value_comes_behind_the_answer(following_page: Page, pushes: Pushes) -> None:
-    await api.apublish("counter:a", "value", 7)
-    following_page.say("subscribe", topic="counter:a", ref=1)
+    await api.apublish("tally:a", "value", 7)
+    following_page.say("subscribe", topic="tally:a", ref=1)
     subscribed, value = await answers(following_page, 2)
     assert subscribed["event"] == "subscribed"
     assert value == pushes.v1[0]
 
 
 async def test_unsubscribe__nothing_comes_any_more(following_page: Page, hub: Hub) -> None:
-    following_page.say("subscribe", topic="sheet:a", ref=1)
-    following_page.say("unsubscribe", topic="sheet:a", ref=2)
+    following_page.say("subscribe", topic="table:a", ref=1)
+    following_page.say("unsubscribe", topic="table:a", ref=2)
     await answers(following_page, 2)
-    hub.deliver(protocol.topic_group("sheet:a"), {"type": "user.message", "v1": '{"event":"cell"}'})
+    hub.deliver(protocol.topic_group("table:a"), {"type": "user.message", "v1": '{"event":"cell"}'})
     assert await following_page.frames_before() == []
 
 
 async def test_leave__follows_nothing_any_more(following_page: Page, hub: Hub) -> None:
-    following_page.say("subscribe", topic="sheet:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=1)
     await answers(following_page)
     await following_page.leave()
-    assert hub.count(protocol.topic_group("sheet:a")) == 0
+    assert hub.count(protocol.topic_group("table:a")) == 0
 
 
 async def test_leave__while_the_site_is_asked(
@@ -385,25 +395,25 @@ async def test_leave__while_the_site_is_asked(
     async def slow(function: Any, *arguments: Any) -> Any:
         asked.set()
         await go_on.wait()
-        return {topics.find("sheet:a")}
+        return {topics.find("table:a")}
 
     monkeypatch.setattr(background, "ask_for_page", slow)
-    following_page.say("subscribe", topic="sheet:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=1)
     await asked.wait()
     await following_page.leave()
     go_on.set()
     await asyncio.sleep(0.01)
-    assert hub.count(protocol.topic_group("sheet:a")) == 0
+    assert hub.count(protocol.topic_group("table:a")) == 0
 
 
 # -- Asking again
 
 
-@pytest.mark.parametrize("order", [{"topic": "sheet:a"}, {"user": True}, {}])
+@pytest.mark.parametrize("order", [{"topic": "table:a"}, {"user": True}, {}])
 async def test_recheck__who_may_no_more_hears_so_and_gets_nothing(
     following_page: Page, hub: Hub, site: Site, user: User, pushes: Pushes, order: dict[str, Any]
 ) -> None:
-    following_page.say("subscribe", topic="sheet:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=1)
     following_page.say("subscribe", topic="crowd:1", ref=2)
     await answers(following_page, 2)
     site.allowed = False
@@ -412,13 +422,13 @@ async def test_recheck__who_may_no_more_hears_so_and_gets_nothing(
     hub.deliver(*pushes[-1])
     told = await answers(following_page, 1 if "topic" in order else 2)
     assert {answer["payload"]["reason"] for answer in told} == {"not allowed any more"}
-    assert hub.count(protocol.topic_group("sheet:a")) == 0
+    assert hub.count(protocol.topic_group("table:a")) == 0
 
 
 async def test_recheck__each_minute(page: Callable[..., Page], user: User, site: Site, settings: Settings) -> None:
     settings.CATMAID_NOTIFY_TOPIC_CHECK_SECONDS = 0.1
     opened = await page(user=user).live()
-    opened.say("subscribe", topic="sheet:a", ref=1)
+    opened.say("subscribe", topic="table:a", ref=1)
     assert (await answers(opened))[0]["event"] == "subscribed"
     site.allowed = False
     assert (await answers(opened))[0]["event"] == "refused"
@@ -427,12 +437,12 @@ async def test_recheck__each_minute(page: Callable[..., Page], user: User, site:
 async def test_recheck__database_that_is_away_ends_nothing(
     following_page: Page, hub: Hub, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
-    following_page.say("subscribe", topic="sheet:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=1)
     await answers(following_page)
     site.error = OperationalError("away")
     hub.deliver(protocol.EVERYONE, {"type": "user.message", "recheck": True})
     await until(lambda: "Topics not checked" in log.text)
-    assert hub.count(protocol.topic_group("sheet:a")) == 1
+    assert hub.count(protocol.topic_group("table:a")) == 1
 
 
 # -- Pages that publish
@@ -456,7 +466,7 @@ async def test_page_publishes__what_the_topic_made_of_it(following_page: Page, p
     ("topic", "content", "reason"),
     [
         ("nope", {"event": "said", "payload": 1}, "unknown topic"),
-        ("sheet:a", {"event": "said", "payload": 1}, "not allowed"),
+        ("table:a", {"event": "said", "payload": 1}, "not allowed"),
         ("chat:a", {"event": "said", "payload": "bad"}, "That is bad."),
         ("chat:a", {"event": "subscribed", "payload": 1}, "not valid"),
         ("chat:a", {"event": ["said"]}, "not valid"),
@@ -493,7 +503,7 @@ async def test_page_publishes__log_has_no_content(following_page: Page, log: pyt
 def test_permissions__user_who_is_gone(user: User, site: Site) -> None:
     pk = user.pk
     user.delete()
-    assert permissions.followable(pk, [topics.find("sheet:a")]) == set()
+    assert permissions.followable(pk, [topics.find("table:a")]) == set()
     with pytest.raises(permissions.Refused):
         permissions.publish(pk, topics.find("chat:a"), "said", 1, "")
     assert site.asked == []

@@ -1,4 +1,4 @@
-"""``manage.py notify_prune``: old messages that were read go away."""
+"""``manage.py notify_prune``: old messages that were read go away, and last values of topics that have expired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from catmaid_notify.models import Message
+from catmaid_notify.models import Message, TopicValue
 
 DAYS: Final = 90
 BATCH: Final = 5000
@@ -31,6 +31,8 @@ class Command(BaseCommand):
             raise CommandError(f"--days must be 0 to 36500, not {days:g}.")
         old = Message.objects.filter(read=True, time__lt=timezone.now() - timedelta(days=days))
         count = old.count() if dry_run else _delete(old)
+        if not dry_run:
+            TopicValue.objects.filter(expires__lt=timezone.now()).delete()
         self.stdout.write(f"{count} messages {'would be ' if dry_run else ''}deleted")
 
 
