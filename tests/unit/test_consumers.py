@@ -402,11 +402,11 @@ async def test_probe__without_a_proper_nonce(live: Page, payload: Any) -> None:
 
 @pytest.mark.parametrize("name", ["subscribe", "publish"])
 async def test_topics__unknown_one_is_refused(live: Page, name: str) -> None:
-    live.say(name, {"event": "a", "payload": 1}, topic="sheet:42", ref="r1")
+    live.say(name, {"event": "a", "payload": 1}, topic="nothing:42", ref="r1")
     assert await live.frame() == {
         "event": "refused",
         "payload": {"reason": "unknown topic"},
-        "topic": "sheet:42",
+        "topic": "nothing:42",
         "ref": "r1",
     }
 
