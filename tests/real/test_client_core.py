@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
     from websockets.sync.server import ServerConnection
 
     from tests.support.browser import Chromium
@@ -57,12 +57,15 @@ def person(served: Site, request: pytest.FixtureRequest) -> User:
     return served.user(request.node.name[:140])
 
 
-def open_page(browser: Chromium, site: Site, user: User, state: str = "live") -> Page:
-    """Open a page, and wait for that state of its client."""
+def open_page(browser: Chromium, site: Site, user: User, state: str = "live", *, clock: bool = False) -> Page:
+    """Open a page, with a clock that `pass_time` moves if wanted; wait for that state of its client, if any."""
     page = browser.context(site, user).new_page()
     page.add_init_script(WATCH)
+    if clock:
+        page.clock.install()
     page.goto("/page/")
-    wait_for(page, state)
+    if state:
+        wait_for(page, state)
     return page
 
 
@@ -73,6 +76,15 @@ def wait_for(page: Page, state: str, *, seconds: float = 40) -> None:
 def wait_for_shown(page: Page, ids: list[int], *, seconds: float = 20) -> None:
     eventually(lambda: page.evaluate("() => window.shown.length") >= len(ids), timeout=seconds)
     assert page.evaluate("() => window.shown") == ids
+
+
+def pass_time(page: Page, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    """Move the page's clock, slowly enough for requests to be answered."""
+    for _ in range(round(seconds)):
+        page.clock.run_for(1_000)
+        page.evaluate("() => fetch('/page/').then((response) => response.text())")
+        if until():
+            return
 
 
 def notify(site: Site, user: User, title: str = "Hello") -> int:
@@ -198,6 +210,25 @@ def test_user__signs_out_and_in_again_in_another_tab(served: Site, browser: Chro
 # -- Networks and servers
 
 
+def test_server__upgrade_is_refused_for_minutes_and_then_allowed(served: Site, browser: Chromium, person: User) -> None:
+    daphne = next(one for one in process.running if one.name == "daphne")
+    daphne.stop()  # the proxy says 502
+    try:
+        page = open_page(browser, served, person, "", clock=True)
+        pass_time(page, 60, until=lambda: page.evaluate("() => catmaidNotify.state") == "polling")
+        ids = [notify(served, person)]
+        pass_time(page, 4 * POLL_SECONDS)
+        assert page.evaluate("() => window.shown") == ids
+        pass_time(page, 180)
+        assert page.evaluate("() => catmaidNotify.state") == "polling"
+    finally:
+        served.daphne()
+    pass_time(page, 400, until=lambda: page.evaluate("() => catmaidNotify.state") == "live")
+    assert page.evaluate("() => catmaidNotify.state") == "live"
+    ids.append(notify(served, person))
+    wait_for_shown(page, ids)
+
+
 @pytest.mark.parametrize("code", [1000, 1011, 4408, 4503])
 def test_server__accepts_and_closes(served: Site, browser: Chromium, person: User, code: int) -> None:
     attempts = []
@@ -238,4 +269,21 @@ def test_inbox__fails_and_recovers(served: Site, browser: Chromium, person: User
     assert page.evaluate("() => catmaidNotify.sync()") is False
     page.unroute("**/notify/unread")
     assert page.evaluate("() => catmaidNotify.sync()") is True
+    assert page.evaluate("() => window.shown") == ids
+
+
+def test_inbox__never_answers(served: Site, browser: Chromium, person: User) -> None:
+    page = browser.context(served, person).new_page()
+    page.add_init_script(WATCH)
+    page.clock.install()
+    held: list[Route] = []
+    page.route("**/notify/unread", lambda route: held.append(route))
+    page.goto("/page/")
+    pass_time(page, 20, until=lambda: bool(page.evaluate("() => window.syncs.length")))
+    assert page.evaluate("() => window.syncs") == [False]
+    ids = [notify(served, person)]
+    wait_for_shown(page, ids)  # the socket is there, and what it brings is shown
+    page.unroute("**/notify/unread")
+    pass_time(page, 120, until=lambda: page.evaluate("() => catmaidNotify.state") == "live")
+    assert page.evaluate("() => catmaidNotify.state") == "live"
     assert page.evaluate("() => window.shown") == ids
