@@ -71,7 +71,7 @@ async def commit_order(world: World) -> Sequence[Criterion]:
     await _transactions(world, "crossed", rounds=int(world.span(4, 1)))
     await world.remove_clients(await newcomers)
     world.phase("after")
-    return [shown_within(35)]
+    return [shown_within(world.span(35, 12))]
 
 
 async def _come_and_ask(world: World) -> list[Any]:
