@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from catmaid_notify import hub as hub_module
+from catmaid_notify import sessions
 from catmaid_notify import sockets as sockets_module
 from catmaid_notify.auth import SignIn
 from catmaid_notify.exceptions import BrokerUnavailable
@@ -295,6 +296,15 @@ async def test_deliver__same_id_of_two_users_is_two_messages(layer: SpyLayer, hu
     hub.deliver("updates-7", message("a", id=12))
     hub.deliver("updates-8", message("b", id=12))
     assert (ours.texts, theirs.texts) == (["a"], ["b"])
+
+
+async def test_deliver__one_session_of_a_user(layer: SpyLayer, hub: Hub) -> None:
+    ours, theirs, without = await joined(hub), await joined(hub), await joined(hub)
+    ours.socket.sign_in = SignIn(user_pk=7, session_key="a")
+    theirs.socket.sign_in = SignIn(user_pk=7, session_key="b")
+    hub.deliver("updates-7", message("a", session=sessions.digest("a")))
+    hub.deliver("updates-7", message("b", session=""))
+    assert (ours.texts, theirs.texts, without.texts) == (["a"], [], [])
 
 
 async def test_deliver__nobody_there(layer: SpyLayer, hub: Hub) -> None:
