@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import F
 from django.db.models.signals import post_delete, post_save
 
-from catmaid_notify import api, topics
+from catmaid_notify import api, background, topics
 from catmaid_notify.changes import publish_changes
 from catmaid_notify.models import Presence, SocketServer
 from catmaid_notify.recorder import FORGET_SECONDS, Recorder
 from tests.unit.drivers import Pushes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from django.contrib.auth.models import User
     from django.test import Client
@@ -112,9 +113,10 @@ def test_changes__field_that_is_not_there() -> None:
 # -- Presence
 
 
-@pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+@pytest_asyncio.fixture
+async def recorder(closing_connections: None) -> AsyncIterator[Recorder]:
+    yield Recorder()
+    await background.ask(connections.close_all)
 
 
 async def written(recorder: Recorder) -> None:
@@ -139,11 +141,11 @@ async def test_presence__comes_and_goes(recorder: Recorder, user: User, other: U
     assert not await Presence.objects.aexists()
 
 
-async def test_presence__of_several_processes(user: User) -> None:
-    for recorder in (Recorder(), Recorder()):
-        recorder.add(user.pk)
-        recorder.add(user.pk, "open:a")
-        await written(recorder)
+async def test_presence__of_several_processes(recorder: Recorder, user: User) -> None:
+    for one in (recorder, Recorder()):
+        one.add(user.pk)
+        one.add(user.pk, "open:a")
+        await written(one)
     assert await api.asocket_count(user) == 2
     assert await api.afollowers("open:a") == [user.pk]
 
