@@ -15,6 +15,9 @@ from catmaid_notify.protocol import SUBPROTOCOL
 AT_ONCE: Final = 100
 """Handshakes under way at the same time."""
 SECONDS: Final = 300.0
+PING: Final = 9
+"""Of the WebSocket protocol: servers drop who does not answer."""
+PONG: Final = 10
 
 
 class Client(asyncio.Protocol):
@@ -23,10 +26,10 @@ class Client(asyncio.Protocol):
     def __init__(self, *, times: bool) -> None:
         self.frames = 0
         self.delays: list[float] = []
-        self.ready = asyncio.Event()
         self._times = times
         self._buffer = b""
         self._is_open = False
+        self._is_lost = False
         self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -45,6 +48,10 @@ class Client(asyncio.Protocol):
             self._is_open, self._buffer = True, rest
         self._read()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let who waits for frames hear of it."""
+        self._is_lost = True
+
     def say(self, event: str, **fields: Any) -> None:
         """Send a frame, masked with zeros."""
         text = json.dumps({"event": event, **fields}).encode()
@@ -54,8 +61,10 @@ class Client(asyncio.Protocol):
     async def got(self, count: int) -> None:
         """Wait for so many frames in all."""
         async with asyncio.timeout(SECONDS):
-            while self.frames < count:  # noqa: ASYNC110 - an event a frame would cost more than the frame
+            while self.frames < count and not self._is_lost:  # noqa: ASYNC110 - an event a frame would cost more than the frame
                 await asyncio.sleep(0.01)
+        if self.frames < count:
+            raise ConnectionError(f"The server has closed a socket after {self.frames} of {count} frames.")
 
     def close(self) -> None:
         """Go away."""
@@ -69,10 +78,14 @@ class Client(asyncio.Protocol):
                 length, start = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
             if len(buffer) < start + length:
                 break
-            if self._times and b'"sent"' in buffer[start : start + length]:
-                self.delays.append(time.time() - json.loads(buffer[start : start + length])["payload"]["sent"])
+            content = buffer[start : start + length]
+            at, opcode = start + length, buffer[at] & 0x0F
+            if opcode == PING:
+                self._transport.write(bytes([0x80 | PONG, 0x80 | length]) + bytes(4) + content)
+                continue
+            if self._times and b'"sent"' in content:
+                self.delays.append(time.time() - json.loads(content)["payload"]["sent"])
             self.frames += 1
-            at = start + length
         self._buffer = buffer[at:]
 
 
