@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from catmaid_notify import background, kept, permissions, topics
+from catmaid_notify.asking import Asker
 from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import UnknownTopic
@@ -59,6 +60,7 @@ class Following:
     def __init__(self, rooms: Rooms, presence: Recorder) -> None:
         self._rooms = rooms
         self._presence = presence
+        self._asker = Asker()
         self._followers: dict[Socket, _Follower] = {}
         self._due: dict[Topic, set[Socket]] = defaultdict(set)
         self._wake = asyncio.Event()
@@ -139,7 +141,7 @@ class Following:
 
     async def _subscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
         wanted, reasons = _wanted(follower, requests)
-        granted = await self._granted(socket, wanted)
+        granted = await self._asker.followable(socket.sign_in.user_pk, wanted)
         try:
             await self._enter(socket, granted)
             values = await self._values(granted)
@@ -161,11 +163,6 @@ class Following:
                     socket.push(values[request.topic])
             else:
                 self._refuse(socket, request, reasons.get(request, "not allowed"))
-
-    async def _granted(self, socket: Socket, wanted: list[Topic]) -> set[Topic]:
-        if not wanted:
-            return set()
-        return await background.ask_for_page(permissions.followable, socket.sign_in.user_pk, wanted)
 
     async def _enter(self, socket: Socket, granted: Iterable[Topic]) -> None:
         entering = (self._rooms.enter(socket, topic.group) for topic in granted)
@@ -226,7 +223,7 @@ class Following:
         )
         for asked in _pages(questions):
             try:
-                answers = await background.ask_for_page(permissions.still_allowed, asked)
+                answers = await background.ask_for_page(permissions.followers_among, asked)
             except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
                 logger.warning("Topics not checked, trying again: reason=%s: %s", type(error).__name__, error)
                 return

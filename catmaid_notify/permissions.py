@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
@@ -22,17 +22,7 @@ class Refused(NotifyError):
     """The site does not allow this."""
 
 
-def followable(pk: Any, topics: Iterable[Topic]) -> set[Topic]:
-    """Return those of the topics that a user may follow.
-
-    Raises:
-        django.db.Error: what the database says.
-    """
-    user = users.by_pk([pk]).get(pk)
-    return set() if user is None else {topic for topic in topics if allowed([user], topic)}
-
-
-def still_allowed(asked: Sequence[tuple[Topic, list[Any]]]) -> list[set[Any]]:
+def followers_among(asked: Sequence[tuple[Topic, list[Any]]]) -> list[set[Any]]:
     """Return for each topic which of the users, given by their primary keys, may follow it.
 
     Raises:

@@ -392,10 +392,10 @@ async def test_leave__while_the_site_is_asked(
 ) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(function: Any, *arguments: Any) -> Any:
+    async def slow(_function: Any, wanted: Any) -> Any:
         asked.set()
         await go_on.wait()
-        return {topics.find("table:a")}
+        return [set(pks) for _topic, pks in wanted]
 
     monkeypatch.setattr(background, "ask_for_page", slow)
     following_page.say("subscribe", topic="table:a", ref=1)
@@ -503,7 +503,7 @@ async def test_page_publishes__log_has_no_content(following_page: Page, log: pyt
 def test_permissions__user_who_is_gone(user: User, site: Site) -> None:
     pk = user.pk
     user.delete()
-    assert permissions.followable(pk, [topics.find("table:a")]) == set()
+    assert permissions.followers_among([(topics.find("table:a"), [pk])]) == [set()]
     with pytest.raises(permissions.Refused):
         permissions.publish(pk, topics.find("chat:a"), "said", 1, "")
     assert site.asked == []
