@@ -85,5 +85,6 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str | Path]:
     if kind.server == "daphne":
         options = ["-b", "127.0.0.1", "-p", str(port), "--verbosity=0", "--access-log=/dev/null"]
         return [kind.python, "-m", "daphne", *options, application]
-    options = ["--host=127.0.0.1", f"--port={port}", "--ws=websockets-sansio", "--no-access-log", "--backlog=4096"]
-    return [kind.python, "-m", "uvicorn", *options, "--log-level=warning", "--lifespan=off", application]
+    options = ["--host=127.0.0.1", f"--port={port}", "--ws=websockets-sansio", "--ws-per-message-deflate=false"]
+    quiet = ["--log-level=warning", "--no-access-log", "--lifespan=off", "--backlog=4096"]
+    return [kind.python, "-m", "uvicorn", *options, *quiet, application]
