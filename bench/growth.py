@@ -154,7 +154,8 @@ def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
         panel.set_xticks(curve.sizes, [f"{size:,}" for size in curve.sizes])
         panel.minorticks_off()
         panel.grid(visible=True, alpha=0.3)
-    panels[0].legend(fontsize=7)
+    if len(measured) > 1:
+        panels[0].legend(fontsize=7)
     path = folder / f"growth-{curve.name}.png"
     figure.savefig(path, dpi=90)
     return path
@@ -172,7 +173,8 @@ def table(curve: Curve, measured: Measured) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, draw and print; return the exit code."""
-    names = [curve.name for curve in CURVES]
+    curves = {curve.name: curve for curve in CURVES}
+    names = list(curves)
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description="How cost grows.")
     parser.add_argument("--curves", nargs="+", choices=names, default=names, metavar="CURVE", help=", ".join(names))
     parser.add_argument("--images", type=Path, default=IMAGES, metavar="FOLDER", help="where the plots go")
@@ -180,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, Stage.open(Path(folder)) as stage:
-        for curve in (curve for curve in CURVES if curve.name in options.curves):
+        for curve in (curves[name] for name in options.curves):
             measured = results[curve.name] = measure(stage, curve)
             plot(curve, measured, options.images)
             print(f"{table(curve, measured)}\n", flush=True)
