@@ -235,9 +235,6 @@ def test_growth__a_column_a_size_and_a_plot(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_bench__a_row_on_real_servers(tmp_path: Path) -> None:
-    missing = [part for part in ("picows", "uvloop", "uvicorn") if not find_spec(part)]
-    if missing:
-        pytest.skip(f"missing: {', '.join(missing)}; make bench installs them")
     environment.require("rabbitmq", "postgresql")
     given = ["--rows", "fan-out", "--quick", "--kinds", "uvicorn: ours", "uvicorn: only", "--json", str(tmp_path / "f")]
     subprocess.run([sys.executable, "-m", "bench", *given], check=True, timeout=110, stdout=subprocess.DEVNULL)
