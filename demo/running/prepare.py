@@ -9,6 +9,7 @@ from typing import IO, Final
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from demo.conf import conf
@@ -19,6 +20,8 @@ from demo.volumes.sample import ensure_sample
 
 USERS: Final = ("demo", "guest")
 """Their passwords are their names."""
+GROUP: Final = "tracers"
+"""They are all in it."""
 
 
 class AlreadyRunning(Exception):
@@ -85,6 +88,7 @@ def _make_user(name: str) -> None:
     if created:
         user.set_password(name)
         user.save(update_fields=["password"])
+    user.groups.add(Group.objects.get_or_create(name=GROUP)[0])
 
 
 def warn(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The topics of the sheet and of the counter; catmaid_notify finds this module at start."""
+"""The topics of the sheet, of the counter and of the calls; catmaid_notify finds this module at start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from catmaid_notify import topics
 
-YEAR_SECONDS = 365 * 24 * 3600
+HOUR_SECONDS = 3600
+YEAR_SECONDS = 365 * 24 * HOUR_SECONDS
 
 
 def may_follow(user: Any, **_parameters: Any) -> bool:
@@ -17,3 +18,5 @@ def may_follow(user: Any, **_parameters: Any) -> bool:
 topics.register("sheet:<slug:name>", may_follow=may_follow)
 # One value says all, so it is kept: pages have it right at once, whenever they come.
 topics.register("counter:<slug:name>", may_follow=may_follow, keep_seconds=YEAR_SECONDS)
+# Whoever comes within an hour gets the last one.
+topics.register("calls", may_follow=may_follow, keep_seconds=HOUR_SECONDS)

@@ -1,10 +1,10 @@
-"""Addresses of the sheet and of the counter."""
+"""Addresses of the sheet, of the counter and of the calls."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from demo.shared import views
+from demo.shared import calls, views
 
 app_name = "shared"
 urlpatterns = [
@@ -14,4 +14,6 @@ urlpatterns = [
     path("counter/", views.counter, {"name": "demo"}, name="counter"),
     path("counter/<slug:name>/raise/", views.raise_counter, name="raise"),
     path("counter/<slug:name>/", views.counter, name="named-counter"),
+    path("calls/", calls.calls, name="calls"),
+    path("calls/new", calls.call, name="call"),
 ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.site import PASSWORD
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -212,3 +214,82 @@ def running() -> list[Any]:
     from tests.support import process
 
     return list(process.running)
+
+
+def calls_of(demo: Site, browser: Chromium, user: User) -> Page:
+    page = browser.page(demo, user, "/calls/")
+    page.wait_for_selector("#connection[data-live=true]", timeout=30_000)
+    return page
+
+
+def calls_in_another_browser(demo: Site, browser: Chromium, user: User) -> Page:
+    """Sign in once more: another session of the same user."""
+    page = browser.context(demo).new_page()
+    page.goto("/login/?next=/calls/")
+    page.fill("[name=username]", user.name)
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_selector("#connection[data-live=true]", timeout=30_000)
+    return page
+
+
+def make_call(page: Page, text: str, to: str, **chosen: str) -> None:
+    page.locator("[name=to]").select_option(to)
+    for name, value in chosen.items():
+        page.locator(f"[name={name}]").select_option(value)
+    page.locator("[name=text]").fill(text)
+    page.get_by_role("button", name="Call").click()
+
+
+def came(page: Page, kind: str) -> list[str]:
+    """Return the calls on a page whose text begins so; another test may have left its last one to the topic."""
+    return [text for text in page.locator("#calls strong").all_inner_texts() if text.startswith(kind)]
+
+
+def test_calls__each_reaches_its_audience_once(demo: Site, browser: Chromium, people: Callable[[str], User]) -> None:
+    ann, bob = people("ann"), people("bob")
+    group = f"group{bob.pk}"
+    demo.run(
+        "from django.contrib.auth.models import Group, User\n"
+        "User.objects.get(pk=pk).groups.add(Group.objects.create(name=group))",
+        pk=bob.pk,
+        group=group,
+    )
+    anns, bobs = calls_of(demo, browser, ann), calls_of(demo, browser, bob)
+    other_session = calls_in_another_browser(demo, browser, bob)
+    make_call(anns, "call to bob", "user", user=bob.name)
+    make_call(anns, "call to the group", "group", group=group)
+    make_call(bobs, "call to this browser", "session")
+    # The last one of each page comes after all others to it: senders and receivers keep their order.
+    make_call(anns, "call from ann", "everyone")
+    for page in (anns, bobs, other_session):
+        page.locator("#calls").get_by_text("call from ann").wait_for(timeout=30_000)
+    make_call(bobs, "call from bob", "everyone")
+    for page in (anns, bobs, other_session):
+        page.locator("#calls").get_by_text("call from bob").wait_for(timeout=30_000)
+    assert sorted(came(anns, "call")) == ["call from ann", "call from bob"]
+    assert sorted(came(bobs, "call")) == [
+        "call from ann",
+        "call from bob",
+        "call to bob",
+        "call to the group",
+        "call to this browser",
+    ]
+    assert sorted(came(other_session, "call")) == ["call from ann", "call from bob", "call to bob", "call to the group"]
+
+
+def test_calls__who_comes_later_gets_the_last_one(demo: Site, browser: Chromium, people: Callable[[str], User]) -> None:
+    page = calls_of(demo, browser, people("ann"))
+    for text in ("the first", "the last"):
+        make_call(page, text, "topic")
+        page.locator("#calls").get_by_text(text).wait_for(timeout=30_000)
+    assert came(page, "the") == ["the last", "the first"]
+    later = calls_of(demo, browser, people("bob"))
+    later.locator("#calls").get_by_text("the last").wait_for(timeout=30_000)
+    assert came(later, "the") == ["the last"]
+
+
+def test_calls__what_is_missing_is_said(demo: Site, browser: Chromium, people: Callable[[str], User]) -> None:
+    page = calls_of(demo, browser, people("ann"))
+    make_call(page, "to nobody", "user")
+    page.get_by_role("alert").get_by_text("Choose a user.").wait_for()
