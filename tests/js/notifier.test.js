@@ -139,6 +139,17 @@ test("a hundred pushes and more keep the page's memory small and the count right
     assert.equal(notifier.unread.messages.length, 100);
 });
 
+test("a message that was shown and is kept no more is read: the count follows", async () => {
+    const { server, clock, notifier } = await makeLiveSite();
+    for (let id = 1; id <= 150; id++) {
+        server.pushMessage({ id });
+    }
+    server.inbox.messages = Array.from({ length: 150 }, (_, index) => ({ id: 150 - index, title: "x" }));
+    await notifier.markRead([1]);
+    await clock.advance(0);
+    assert.equal(notifier.unread.count, 149);
+});
+
 test("a push without a message makes the page ask", async () => {
     const { server, clock, shown } = await makeLiveSite();
     server.notify({ id: 4 }, { push: false });

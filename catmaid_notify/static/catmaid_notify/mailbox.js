@@ -96,7 +96,7 @@ export function makeMailbox(requests) {
          * Returns `{gone, isSure}`: ids that were unread here, and whether the count is right.
          */
         markRead(ids) {
-            const isSure = !more && ids?.every((id) => seen.has(id) || read.has(id));
+            const isSure = !more && ids?.every((id) => unread.has(id) || read.has(id));
             const gone = (ids ?? [...unread.keys()]).filter((id) => unread.delete(id));
             readAt = requests();
             for (const id of ids ?? gone) {
