@@ -218,4 +218,4 @@ def test_tabs__without_a_secure_context(make_site: Any) -> None:
         assert sum(toasts(pages)) == 1
         pages[0].evaluate("() => catmaidNotify.markRead({all: true})")
         for page in pages:
-            page.wait_for_function("() => catmaidNotify.unread.count === 0", timeout=1_000)
+            page.wait_for_function("() => catmaidNotify.unread.count === 0", timeout=10_000)
