@@ -12,18 +12,22 @@ from typing import Any, Final, NoReturn
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractConnection
+from pamqp.exceptions import PAMQPException
 from yarl import URL
 
 from catmaid_notify.aio import being_cancelled
 from catmaid_notify.layers import quiet
 from catmaid_notify.layers.options import LayerOptions, Node
+from catmaid_notify.layers.tap import Tap, TappedTransports
 
 logger = logging.getLogger("catmaid_notify.layers")
 
 BACKOFF_MIN: Final = 0.6  # seconds; keeps us below two tries a second
 BACKOFF_MAX: Final = 8.0  # seconds; a broker that is back is found within this
 VERSION_MIN: Final = (3, 8)
-AMQP_ERRORS: Final = (aiormq.exceptions.AMQPError, OSError, EOFError, TimeoutError, asyncio.IncompleteReadError)
+PROTOCOL_ERRORS: Final = (aiormq.exceptions.AMQPError, PAMQPException)
+"""What a driver says of what a broker says; aiormq 6 lets some of those of pamqp through."""
+AMQP_ERRORS: Final = (*PROTOCOL_ERRORS, OSError, EOFError, TimeoutError, asyncio.IncompleteReadError)
 """What a broker or a network can do to us; anything else is a bug of ours."""
 
 
@@ -39,7 +43,7 @@ def backoff(attempt: int, jitter: float) -> float:
 
 def reason(error: BaseException) -> str:
     """Return one line that says what went wrong, without secrets."""
-    if isinstance(error, aiormq.exceptions.AMQPError) and "OpenOk" in str(error) and "Close" in str(error):
+    if isinstance(error, PROTOCOL_ERRORS) and "OpenOk" in str(error) and "Close" in str(error):
         # aiormq does not tell what the broker said there; it refuses a vhost for two reasons.
         return "the vhost does not exist, or the user has no permissions for it"
     text = " ".join(str(error).split())
@@ -54,7 +58,7 @@ class Connection:
     """
 
     def __init__(
-        self, options: LayerOptions, *, name: str, set_up: Callable[[AbstractConnection], Awaitable[Awaitable[Any]]]
+        self, options: LayerOptions, *, name: str, set_up: Callable[[TappedConnection], Awaitable[Awaitable[Any]]]
     ) -> None:
         self._options = options
         self._name = name
@@ -93,7 +97,7 @@ class Connection:
 
     async def _serve(self, node: Node) -> NoReturn:
         """Open one connection and raise when it is lost."""
-        connection: AbstractConnection | None = None
+        connection: TappedConnection | None = None
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 connection = await _connect(node, self._options, self._name)
@@ -132,12 +136,31 @@ def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
     return future.exception() if future.done() and not future.cancelled() else None
 
 
-class _Connection(aio_pika.Connection):
+class TappedConnection(aio_pika.Connection):
+    """A connection whose frames can be had as they come, see `tap`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As the parent."""
+        super().__init__(*args, **kwargs)
+        self._transports = TappedTransports()
+        self.kwargs["transport_factory"] = self._transports  # which it hands on to aiormq
+
+    @property
+    def tap(self) -> Tap:
+        """What is on its socket.
+
+        Raises:
+            ConnectionError: it was never open.
+        """
+        if self._transports.tap is None:
+            raise ConnectionError("the connection was never open")
+        return self._transports.tap
+
     def __del__(self) -> None:
         """Do nothing: we close what was opened. The parent starts a task, in whatever thread collects the garbage."""
 
 
-async def _connect(node: Node, options: LayerOptions, name: str) -> AbstractConnection:
+async def _connect(node: Node, options: LayerOptions, name: str) -> TappedConnection:
     url = URL.build(
         scheme="amqps" if node.tls else "amqp",
         host=node.host,
@@ -149,7 +172,7 @@ async def _connect(node: Node, options: LayerOptions, name: str) -> AbstractConn
     )
     return await aio_pika.connect(
         url,
-        connection_class=_Connection,
+        connection_class=TappedConnection,
         timeout=options.connect_timeout,
         ssl_context=options.ssl_context,
         client_properties={"connection_name": f"catmaid_notify {name}"},

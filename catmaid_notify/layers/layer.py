@@ -137,6 +137,14 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             return await self.here.receive(channel)
         return await self.here.shared.receive(channel)
 
+    def listen(self, channel: str, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Have ``listener`` called on this loop with each message for a channel of it, as soon as it comes.
+
+        For who would `receive` all the time: no message waits for a turn of the loop, none is lost for want of room.
+        """
+        self.require_valid_channel_name(channel)
+        self.here.listen(channel, listener)
+
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a channel name that is new and leads to this process and loop.
 

@@ -28,6 +28,7 @@ WATCH_SECONDS: Final = 10.0
 WATCH_WAIT_SECONDS: Final = 5.0
 """How long it may take."""
 LETTERS: Final = string.ascii_letters
+Listener = Callable[[dict[str, Any]], None]
 
 
 def random_name(length: int = 12) -> str:
@@ -52,6 +53,7 @@ class LoopLayer:
         self.queue_name = f"channels_{random_name()}"
         """First part of the names of all channels here."""
         self._mailboxes: dict[str, Mailbox] = {}
+        self._listeners: dict[str, Listener] = {}
         self._groups = Groups()
         self._watch_group = f"catmaid-notify-watch.{self.queue_name}"
         self._watched = asyncio.Event()
@@ -78,6 +80,10 @@ class LoopLayer:
         finally:
             if mailbox.is_unused and self._mailboxes.get(channel) is mailbox:
                 del self._mailboxes[channel]
+
+    def listen(self, channel: str, listener: Listener) -> None:
+        """Hand each message for a channel to ``listener`` as it comes, in place of those who `receive`."""
+        self._listeners[channel] = listener
 
     async def group_add(self, group: str, channel: str) -> None:
         """Add a channel; returns once the broker sends us what goes to the group.
@@ -141,6 +147,13 @@ class LoopLayer:
             self._deliver(channel, message.copied() if index else message)
 
     def _deliver(self, channel: str, message: dict[str, Any]) -> None:
+        listener = self._listeners.get(channel)
+        if listener is not None:
+            try:
+                listener(message)
+            except Exception:  # the messages behind it, and the connection, are not to suffer
+                logger.exception("A listener failed, its message is lost: channel=%s", channel)
+            return
         mailbox = self._mailbox(channel)
         if not mailbox.put(message):
             self.dropped += 1

@@ -15,13 +15,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aio_pika.abc import AbstractConnection
-from aiormq import spec
 from aiormq.abc import AbstractChannel
 
 from catmaid_notify.layers import frames
-from catmaid_notify.layers.connection import AMQP_ERRORS, Connection, reason
+from catmaid_notify.layers.connection import AMQP_ERRORS, Connection, TappedConnection, reason
 from catmaid_notify.layers.options import LayerOptions
+from catmaid_notify.layers.tap import Tap
 
 logger = logging.getLogger("catmaid_notify.layers")
 
@@ -31,8 +30,8 @@ IN_FLIGHT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of them; one message may go beyond."""
 REDECLARE_SECONDS: Final = 3600.0
 """How long a declared queue is taken to be there."""
-WRITER_SECONDS: Final = 0.005
-"""How soon to try again when the connection's writer is behind."""
+CONFIRM_SECONDS: Final = 0.02
+"""How long confirms stay in the socket while nobody waits for one: reading one by one costs more than sending."""
 
 
 class NotPublished(Exception):
@@ -68,19 +67,20 @@ class Publisher:
         self._is_local = is_local
         self._queue: deque[_Item] = deque()
         self._awake = False
-        self._channel: AbstractChannel | None = None
+        self._line: tuple[AbstractChannel, Tap] | None = None
         """Set while messages can be written."""
         self._frame_max = 0
         self._tag = 0
         self._in_flight: OrderedDict[int, _Item] = OrderedDict()
         """Messages by delivery tag."""
         self._in_flight_bytes = 0
+        self._awaited = 0
+        """How many of them somebody waits for."""
         self._broken: asyncio.Future[None] | None = None
         self._connection = Connection(options, name="publishing", set_up=self._set_up)
         self._declared: dict[str, float] = {}
         self._declaring: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._retry: asyncio.TimerHandle | None = None
         self._idle = threading.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
@@ -131,9 +131,8 @@ class Publisher:
 
     async def close(self) -> None:
         """End the connection and give up what has not been confirmed."""
-        for timer in (self._timer, self._retry):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         tasks = [task for task in (self._task, self._declaring) if task is not None]
         for task in tasks:
             task.cancel()
@@ -145,18 +144,18 @@ class Publisher:
 
     # The connection
 
-    async def _set_up(self, connection: AbstractConnection) -> Awaitable[Any]:
+    async def _set_up(self, connection: TappedConnection) -> Awaitable[Any]:
         channel = await (await connection.channel(publisher_confirms=True)).get_underlay_channel()
         # Not durable, since channels_rabbitmq declares it so; after a broker's restart it is gone until declared.
         await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
-        frames.take(channel, self._take)
+        connection.tap.take(channel.number, self._take)
         self._broken = self._loop.create_future()
         self._broken.add_done_callback(self._lost)
         channel.closing.add_done_callback(self._closed)
         self._declared.clear()
         self._frame_max = channel.connection.connection_tune.frame_max
         self._tag = 0
-        self._channel = channel
+        self._line = channel, connection.tap
         self._loop.call_soon(self._write)
         return self._broken
 
@@ -169,7 +168,7 @@ class Publisher:
             self._broken.set_exception(error)
 
     def _lost(self, broken: asyncio.Future[None]) -> None:
-        self._channel = None
+        self._line = None
         error = None if broken.cancelled() else broken.exception()
         self._lose(NotPublished(reason(error) if error else "the connection was lost"))
 
@@ -177,7 +176,7 @@ class Publisher:
         """Give up what is under way: nobody knows what the broker made of it, and sending it again may double it."""
         lost = list(self._in_flight.values())
         self._in_flight.clear()
-        self._in_flight_bytes = 0
+        self._in_flight_bytes = self._awaited = 0
         for item in lost:
             self._drop(item, error)
         self._check_idle()
@@ -189,10 +188,15 @@ class Publisher:
         self._write()
 
     def _write(self) -> None:
+        if self._line is not None:
+            self._write_to(*self._line)
+        self._watch_deadline()
+        self._check_idle()
+
+    def _write_to(self, channel: AbstractChannel, tap: Tap) -> None:
         """Write what waits, in one piece, as far as there is room."""
-        channel = self._channel
         written: list[bytes] = []
-        while channel is not None and self._queue and self._declaring is None and self._has_room(channel):
+        while self._queue and self._declaring is None and self._has_room():
             item = self._queue[0]
             if item.queue_arguments is not None and not self._is_declared(item.routing_key):
                 # Those behind wait: they may be for the same queue, and they are to stay in order.
@@ -209,21 +213,16 @@ class Publisher:
             self._tag += 1
             self._in_flight[self._tag] = item
             self._in_flight_bytes += len(item.body)
-        if written and channel is not None:
-            frames.write(channel, b"".join(written))
-        self._watch_deadline()
-        self._check_idle()
+            self._awaited += item.done is not None
+        if written:
+            tap.write(b"".join(written))
+        if self._awaited or self._queue:
+            tap.go_on()
+        elif written:
+            tap.rest(CONFIRM_SECONDS)
 
-    def _has_room(self, channel: AbstractChannel) -> bool:
-        if channel.connection.write_queue.full():
-            if self._retry is None:
-                self._retry = self._loop.call_later(WRITER_SECONDS, self._try_again)
-            return False
+    def _has_room(self) -> bool:
         return len(self._in_flight) < IN_FLIGHT_MAX and self._in_flight_bytes < IN_FLIGHT_BYTES_MAX
-
-    def _try_again(self) -> None:
-        self._retry = None
-        self._write()
 
     def _is_declared(self, queue: str) -> bool:
         """Return whether a queue was declared a while ago at most: unused ones expire."""
@@ -245,16 +244,16 @@ class Publisher:
 
     # Answers
 
-    def _take(self, frame: Any) -> bool:
-        if not isinstance(frame, spec.Basic.Ack | spec.Basic.Nack):
+    def _take(self, kind: int, payload: bytes) -> bool:
+        confirm = frames.confirmed(kind, payload)
+        if confirm is None:
             return False
-        refused = isinstance(frame, spec.Basic.Nack)
-        tag = frame.delivery_tag or 0
-        if frame.multiple:
+        tag = confirm.delivery_tag
+        if confirm.multiple:
             while self._in_flight and (first := next(iter(self._in_flight))) <= tag:
-                self._answered(self._in_flight.pop(first), refused=refused)
+                self._answered(self._in_flight.pop(first), refused=confirm.refused)
         elif tag in self._in_flight:
-            self._answered(self._in_flight.pop(tag), refused=refused)
+            self._answered(self._in_flight.pop(tag), refused=confirm.refused)
         if self._queue:
             self._write()
         else:
@@ -263,6 +262,7 @@ class Publisher:
 
     def _answered(self, item: _Item, *, refused: bool) -> None:
         self._in_flight_bytes -= len(item.body)
+        self._awaited -= item.done is not None
         if refused:
             self._drop(item, Refused(f"a queue of {item.routing_key!r} is full, or just going away"))
         elif item.done is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pamqp.frame
@@ -64,11 +62,41 @@ def test_publish__a_name_that_amqp_cannot_hold() -> None:
         frames.publish(1, "groups", "é" * 128, b"", FRAME_MAX)
 
 
+@given(
+    st.sampled_from([spec.Basic.Ack, spec.Basic.Nack]), st.integers(0, 2**63 - 1), st.booleans(), st.integers(1, 65_535)
+)
+def test_confirmed__as_pamqp_writes_it(kind: Any, delivery_tag: int, multiple: bool, number: int) -> None:  # noqa: FBT001
+    (frame,) = split(pamqp.frame.marshal(kind(delivery_tag=delivery_tag, multiple=multiple), 1))
+    assert frames.confirmed(*frame) == frames.Confirm(delivery_tag, multiple, refused=kind is spec.Basic.Nack)
+
+
+def test_confirmed__other_frames_say_nothing() -> None:
+    others = [*delivery(b"\0\x3c\0\x50 in a body"), spec.Basic.CancelOk(consumer_tag="c")]
+    assert [frames.confirmed(*frame) for other in others for frame in split(pamqp.frame.marshal(other, 1))] == [
+        None for _ in others
+    ]
+
+
+def split(raw: bytes) -> list[tuple[int, bytes]]:
+    """Return types and payloads of the frames of one channel."""
+    found = []
+    while raw:
+        size = int.from_bytes(raw[3:7])
+        found.append((raw[0], raw[7 : 7 + size]))
+        raw = raw[8 + size :]
+    return found
+
+
 def delivery(body: bytes, *, pieces: int = 1) -> list[Any]:
-    """Return the frames of a delivery, as aiormq reads them."""
+    """Return the frames of a delivery."""
     cut = [body[len(body) * n // pieces : len(body) * (n + 1) // pieces] for n in range(pieces)] if body else []
     deliver = spec.Basic.Deliver(consumer_tag="c", delivery_tag=1, exchange="", routing_key="")
     return [deliver, ContentHeader(body_size=len(body)), *map(ContentBody, cut)]
+
+
+def taken(take: frames.Deliveries, frame: Any) -> bool:
+    ((kind, payload),) = split(pamqp.frame.marshal(frame, 1))
+    return take(kind, payload)
 
 
 @given(st.lists(st.tuples(st.binary(max_size=50), st.integers(1, 5)), max_size=6))
@@ -76,7 +104,7 @@ def test_deliveries__put_together_in_order(messages: list[tuple[bytes, int]]) ->
     came: list[bytes] = []
     take = frames.Deliveries(came.append)
     for body, pieces in messages:
-        assert all(take(frame) for frame in delivery(body, pieces=pieces))
+        assert all(taken(take, frame) for frame in delivery(body, pieces=pieces))
     assert came == [body for body, _ in messages]
 
 
@@ -89,31 +117,10 @@ def test_deliveries__what_belongs_to_others_is_left_to_them() -> None:
         ContentHeader(body_size=1),
         ContentBody(b"x"),
     ]
-    assert not any(take(frame) for frame in others)
+    assert not any(taken(take, frame) for frame in others)
     deliver, header, body = delivery(b"whole")
-    assert take(deliver)
-    assert not take(spec.Queue.BindOk())  # methods come between, as the broker likes
-    assert take(header)
-    assert take(body)
+    assert taken(take, deliver)
+    assert not taken(take, spec.Queue.BindOk())  # methods come between, as the broker likes
+    assert taken(take, header)
+    assert taken(take, body)
     assert came == [b"whole"]
-
-
-@pytest.mark.parametrize("waits", [True, False])
-async def test_take__sees_each_frame_however_it_is_put(waits: bool) -> None:  # noqa: FBT001
-    queue: asyncio.Queue[Any] = asyncio.Queue()
-    channel: Any = SimpleNamespace(frames=queue)
-    seen: list[Any] = []
-
-    def taker(frame: Any) -> bool:
-        seen.append(frame)
-        return bool(frame == "mine")
-
-    frames.take(channel, taker)
-    for frame in ("mine", "theirs"):
-        if waits:
-            await queue.put((0, frame))
-        else:
-            queue.put_nowait((0, frame))
-    assert seen == ["mine", "theirs"]
-    assert queue.get_nowait() == (0, "theirs")
-    assert queue.empty()

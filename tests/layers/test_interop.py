@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.layers import RabbitmqChannelLayer
 from tests.support.rabbitmq import Vhost
 
@@ -117,3 +118,19 @@ async def test_groups__many_joined_at_once(ours: Any) -> None:
         for group in groups:
             await ours.group_send(group, {"type": "a", "group": group})
         assert [(await ours.receive(channel))["group"] for _ in groups] == groups
+
+
+@pytest.mark.classic
+async def test_wrong_vhost__said_once_in_words(vhost: Vhost, caplog: pytest.LogCaptureFixture) -> None:
+    """The drivers of both environments raise something else there."""
+    layer = RabbitmqChannelLayer(host=f"{vhost.url}-is-no-such", connect_timeout=3)
+    with pytest.raises(BrokerUnavailable, match="the vhost does not exist"):
+        await layer.new_channel()
+    await layer.close()
+    (record,) = [
+        record
+        for record in caplog.records
+        if record.levelname in ("WARNING", "ERROR") and record.name.startswith("catmaid_notify")
+    ]
+    assert "the vhost does not exist" in record.getMessage()
+    assert record.exc_info is None

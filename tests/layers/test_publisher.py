@@ -14,13 +14,35 @@ from pamqp.body import ContentBody
 from catmaid_notify.layers import connection, publisher
 from catmaid_notify.layers.options import LayerOptions
 from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
+from catmaid_notify.layers.tap import Taker
 from tests.support.waiting import eventually_here
 
 FRAME_MAX = 131_072
 
 
+class FakeTap:
+    """What is on the socket, as far as the publisher knows it."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.takers: dict[int, Taker] = {}
+        self.rests = False
+
+    def take(self, channel_number: int, taker: Taker) -> None:
+        self.takers[channel_number] = taker
+
+    def write(self, frames: bytes) -> None:
+        self.writes.append(frames)
+
+    def rest(self, _seconds: float) -> None:
+        self.rests = True
+
+    def go_on(self) -> None:
+        self.rests = False
+
+
 class FakeChannel:
-    """An aiormq channel as far as the publisher knows it."""
+    """A connection and an aiormq channel on it, as far as the publisher knows them."""
 
     number = 1
 
@@ -28,8 +50,7 @@ class FakeChannel:
         self.connection = self
         self.connection_tune = self
         self.frame_max = FRAME_MAX
-        self.write_queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=10)
-        self.frames: asyncio.Queue[Any] = asyncio.Queue()
+        self.tap = FakeTap()
         self.closing = asyncio.get_running_loop().create_future()
         self.declared: list[str] = []
         self.may_declare = asyncio.Event()
@@ -51,17 +72,19 @@ class FakeChannel:
     def written(self) -> list[bytes]:
         """Return the bodies that have been written since the last call."""
         bodies = []
-        while not self.write_queue.empty():
-            raw = self.write_queue.get_nowait().payload
-            while raw:
-                size, _, frame = pamqp.frame.unmarshal(raw)
-                raw = raw[size:]
-                if isinstance(frame, ContentBody):
-                    bodies.append(frame.value)
+        raw = b"".join(self.tap.writes)
+        self.tap.writes.clear()
+        while raw:
+            size, _, frame = pamqp.frame.unmarshal(raw)
+            raw = raw[size:]
+            if isinstance(frame, ContentBody):
+                bodies.append(frame.value)
         return bodies
 
-    def answer(self, frame: Any) -> None:
-        self.frames.put_nowait((0, frame))
+    def answer(self, frame: Any) -> bool:
+        """Let the publisher see a frame; return whether it has taken it."""
+        raw = pamqp.frame.marshal(frame, self.number)
+        return self.tap.takers[self.number](raw[0], raw[7:-1])
 
 
 class Answers:
@@ -122,7 +145,7 @@ async def test_submit__what_comes_in_one_turn_goes_out_in_one_write_in_order(mak
     channel = await connected(one)
     submit(one, answers, "a", "b", "c")
     await turn()
-    assert channel.write_queue.qsize() == 1
+    assert len(channel.tap.writes) == 1
     assert channel.written() == [b"a", b"b", b"c"]
 
 
@@ -174,8 +197,9 @@ async def test_refused__only_those_that_the_broker_names(make: Any, answers: Ans
 
 async def test_other_frames_go_to_the_driver(make: Any) -> None:
     channel = await connected(make())
-    channel.answer(spec.Queue.DeclareOk(queue="q", message_count=0, consumer_count=0))
-    assert channel.frames.qsize() == 1
+    assert not channel.answer(spec.Queue.DeclareOk(queue="q", message_count=0, consumer_count=0))
+    assert not channel.answer(ContentBody(bytes(20)))
+    assert channel.answer(spec.Basic.Ack(delivery_tag=1))
 
 
 async def test_deadline__no_confirm__all_under_way_are_given_up_and_the_connection_with_them(
@@ -250,18 +274,45 @@ async def test_in_flight__bounded_by_count_and_by_bytes(
     assert channel.written() == [b"d"]
 
 
-async def test_writer_behind__waits_for_it(make: Any, answers: Answers) -> None:
+async def test_confirms_left_in_the_socket__only_while_nobody_waits(make: Any, answers: Answers) -> None:
     one = make()
     channel = await connected(one)
-    for _ in range(10):
-        channel.write_queue.put_nowait(None)
+    rested: list[bool] = []
+    for done in (None, answers.of("b"), None):
+        one.submit("groups", "g", b"x", done=done)
+        await turn()
+        rested.append(channel.tap.rests)
+    channel.answer(spec.Basic.Ack(delivery_tag=2, multiple=True))
+    one.submit("groups", "g", b"x")
+    await turn()
+    assert [*rested, channel.tap.rests] == [True, False, False, True]
+
+
+async def test_confirms_left_in_the_socket__not_while_they_would_make_room(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "IN_FLIGHT_MAX", 1)
+    one = make()
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    await turn()
+    at_first = channel.tap.rests
+    one.submit("groups", "g", b"b")
+    await turn()
+    assert [at_first, channel.tap.rests] == [True, False]
+
+
+async def test_confirms_left_in_the_socket__lost_ones_are_awaited_no_more(make: Any, answers: Answers) -> None:
+    one = make()
+    channel = await connected(one)
     submit(one, answers, "a")
     await turn()
-    assert channel.write_queue.qsize() == 10
-    for _ in range(10):
-        channel.write_queue.get_nowait()
-    await eventually_here(channel.write_queue.qsize)
-    assert channel.written() == [b"a"]
+    channel.closing.set_exception(ConnectionError("lost"))
+    await eventually_here(lambda: "a" in answers.got)
+    again = await connected(one)
+    one.submit("groups", "g", b"b")
+    await turn()
+    assert again.tap.rests
 
 
 async def test_queue_to_declare__declared_once_and_those_behind_keep_their_order(make: Any, answers: Answers) -> None:
@@ -274,7 +325,7 @@ async def test_queue_to_declare__declared_once_and_those_behind_keep_their_order
     await turn()
     assert channel.written() == []
     channel.may_declare.set()
-    await eventually_here(channel.write_queue.qsize)
+    await eventually_here(lambda: channel.tap.writes)
     assert channel.written() == [b"a", b"b", b"c"]
     assert channel.declared == ["q"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 import socketserver
@@ -10,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from catmaid_notify.doctor import broker, layer
 from catmaid_notify.doctor.findings import Finding, Level
 from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.doctor.walk import Step, walk
+from catmaid_notify.layers import RabbitmqChannelLayer
 from tests.support import broker as nodes
 from tests.support import rabbitmq
 from tests.support.environment import require
@@ -194,6 +197,19 @@ def test_tls__certificate_of_an_authority_of_our_own(examine, shared_vhost, tls_
     found = examine(host=f"amqps://localhost:{tls_port}/{shared_vhost.name}", ssl_context=context)
     assert {one.level for one in found.values()} == {Level.OK}
     assert found["broker TLS"].text == "the certificate is trusted"
+
+
+async def test_tls__the_layer_sends_and_receives(shared_vhost: Vhost, tls_port: int, certificate: Path) -> None:
+    """What it reads and writes by itself goes through TLS, too."""
+    context = ssl.create_default_context(cafile=certificate)
+    ours = RabbitmqChannelLayer(host=f"amqps://localhost:{tls_port}/{shared_vhost.name}", ssl_context=context)
+    channel = await ours.new_channel()
+    await ours.group_add("people", channel)
+    messages = [{"type": "t", "n": number, "text": "x" * 2000} for number in range(100)]
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(ours.group_send("people", message) for message in messages))
+        assert [await ours.receive(channel) for _ in messages] == messages
+    await ours.close()
 
 
 def test_tls__certificate_is_not_trusted(examine, shared_vhost, tls_port):
