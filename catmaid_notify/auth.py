@@ -67,6 +67,15 @@ async def sign_in_of(scope: dict[str, Any]) -> SignIn | None:
     return await _handshakes().ask(key) if key else None
 
 
+def sign_in_with(key: str) -> SignIn | None:
+    """Return whose session has this key, ``None`` if nobody's; two queries.
+
+    Raises:
+        django.db.Error: what the database says.
+    """
+    return _of_sessions([key])[0] if _can_be_key(key) else None
+
+
 def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
     """Return for each of them what it is now, or the code with which its sockets are to be closed.
 
@@ -93,11 +102,15 @@ def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
 def _session_key(scope: dict[str, Any]) -> str:
     for name, value in scope.get("headers", ()):
         if name.lower() == b"cookie":
-            key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-            # Keys are plain ASCII in all of Django's engines; a NUL would be an error of PostgreSQL's.
-            if key and key.isascii() and key.isprintable():
+            key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME, "")
+            if _can_be_key(key):
                 return str(key)
     return ""
+
+
+def _can_be_key(key: str) -> bool:
+    """Keys are plain ASCII in all of Django's engines; a NUL would be an error of PostgreSQL's."""
+    return key != "" and key.isascii() and key.isprintable()
 
 
 def _handshakes() -> Together[str, SignIn | None]:

@@ -11,7 +11,6 @@ import logging
 import math
 import time
 import weakref
-from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -23,7 +22,8 @@ from catmaid_notify.aio import being_cancelled
 from catmaid_notify.conf import conf
 from catmaid_notify.following import Following
 from catmaid_notify.guard import Guard
-from catmaid_notify.protocol import EVERYONE, LAYER_TYPE, Close
+from catmaid_notify.pings import Pings
+from catmaid_notify.protocol import EVERYONE, LAYER_TYPE
 from catmaid_notify.recorder import Recorder
 from catmaid_notify.rooms import Rooms
 from catmaid_notify.sockets import Socket, size_of
@@ -58,9 +58,9 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._duties: list[asyncio.Task[None]] = []
         self._reconcile_now = asyncio.Event()
-        self._due: deque[tuple[float, Socket]] = deque()
         self._alive: set[Socket] = set()
         self._guard = Guard(self._alive)
+        self._pings = Pings(self._alive)
         self._presence = Recorder()
         self.following = Following(self._rooms, self._presence)
         self.reconciler = reconcile.Reconciler()
@@ -71,7 +71,7 @@ class Hub:
         duties = (
             self._receive_forever(),
             self._reconcile_forever(),
-            self._ping_forever(),
+            self._pings.run_forever(),
             self._guard.run_forever(),
             self._presence.run_forever(),
             self.following.run_forever(),
@@ -114,7 +114,7 @@ class Hub:
         """
         self._alive.add(socket)
         self._presence.add(socket.sign_in.user_pk)
-        self._due.append((time.monotonic() + conf.PING_SECONDS, socket))
+        self._pings.watch(socket)
         self._guard.watch(socket)
         try:
             await self._rooms.enter(socket, socket.group, pk=socket.sign_in.user_pk)
@@ -198,6 +198,8 @@ class Hub:
         while True:
             try:
                 channel = await self._rooms.channel()
+                if hasattr(self._layer, "listen"):
+                    self._layer.listen(channel, self._take)  # what is received below is nothing, then
                 await self._layer.group_add(EVERYONE, channel)
                 while True:
                     self._take(await self._layer.receive(channel))
@@ -246,26 +248,6 @@ class Hub:
         for _group, room in rooms.values():
             if room.pushed:
                 room.pushed = {pk: at for pk, at in room.pushed.items() if at >= oldest}
-
-    # Signs of life
-
-    async def _ping_forever(self) -> None:
-        """Ping each socket once an interval, in the order in which they came; close those that don't answer."""
-        pinged: deque[tuple[float, Socket]] = deque()
-        while True:
-            now = time.monotonic()
-            while self._due and self._due[0][0] <= now:
-                _, socket = self._due.popleft()
-                if socket in self._alive:
-                    socket.ping()
-                    self._due.append((now + conf.PING_SECONDS, socket))
-                    # Not from `now`, which may be earlier than what the socket compares with.
-                    pinged.append((time.monotonic() + conf.PONG_SECONDS, socket))
-            while pinged and pinged[0][0] <= now:
-                _, socket = pinged.popleft()
-                if socket in self._alive and socket.is_overdue:
-                    socket.close(Close.SILENT)
-            await asyncio.sleep(min(1.0, conf.PING_SECONDS / 4, conf.PONG_SECONDS / 4))
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)

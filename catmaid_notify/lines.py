@@ -6,8 +6,13 @@ their transport be found behind ``send``. With other servers nothing is known an
 
 from __future__ import annotations
 
+import socket
+import struct
 from functools import partial
-from typing import Any
+from typing import Any, Final
+
+RESET: Final = struct.pack("ii", 1, 0)
+"""``struct linger``: closing drops what is unsent, and tells the peer (socket(7))."""
 
 
 def unsent(send: Any) -> int | None:
@@ -24,9 +29,14 @@ def unsent(send: Any) -> int | None:
 def cut(send: Any) -> None:
     """End the connection at once, whatever waits to be sent; does nothing where it has ended."""
     transport = _transport(send)
-    abort = getattr(transport, "abort", None) or getattr(transport, "abortConnection", None)
-    if abort is not None:
-        abort()
+    if hasattr(transport, "abort"):
+        # asyncio's drops only what it has itself; what the system has would wait on for a peer that never reads.
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.fileno() >= 0:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        transport.abort()
+    elif hasattr(transport, "abortConnection"):  # Twisted's, which resets it
+        transport.abortConnection()
 
 
 def _transport(send: Any) -> Any:

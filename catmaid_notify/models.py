@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import escape
 from django.utils.translation import gettext_lazy as _
 
-from catmaid_notify import protocol
+from catmaid_notify import prepared, protocol
 from catmaid_notify.conf import conf
 from catmaid_notify.content import ACTION_LENGTH_MAX, KEY_LENGTH_MAX, Level
 from catmaid_notify.protocol import EVENT_LENGTH_MAX, SENDER_LENGTH_MAX, TOPIC_LENGTH_MAX
@@ -90,6 +90,10 @@ class Message(models.Model):
         """Name the row, and nothing of what users are told: representations end in logs."""
         return f"<Message: {self.pk}>"
 
+    def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: Any) -> Any:
+        rows = None if raw else prepared.insert(self, using, fields, returning_fields)
+        return super()._do_insert(manager, using, fields, returning_fields, raw) if rows is None else rows  # type: ignore[misc]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the message as clients get it."""
         return {
@@ -115,13 +119,17 @@ class Message(models.Model):
         }
 
 
+def progress_since() -> datetime:
+    """Return since when a running task must have said something; one that didn't has died."""
+    return timezone.now() - timedelta(seconds=conf.PROGRESS_KEEP_SECONDS)
+
+
 class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
     """Filters of the running tasks."""
 
-    def shown_to(self, pk: Any) -> TaskProgressQuerySet:
+    def shown_to(self, pk: Any, since: Any = None) -> TaskProgressQuerySet:
         """Tasks of the user with primary key ``pk`` that said something lately, the oldest first."""
-        since = timezone.now() - timedelta(seconds=conf.PROGRESS_KEEP_SECONDS)
-        return self.filter(user_id=pk, updated__gt=since).order_by("started", "task_id")
+        return self.filter(user_id=pk, updated__gt=since or progress_since()).order_by("started", "task_id")
 
 
 class TaskProgress(models.Model):

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 DIRECTORY: Final = Path(__file__).parent / "static" / "catmaid_notify"
 YEAR_SECONDS: Final = 365 * 24 * 3600
 IMPORT: Final = re.compile(rb"""^(?:import|export)\b[^;]*?\bfrom "\./(\w+\.js)";$""", re.MULTILINE)
+IMPORT_ON_DEMAND: Final = re.compile(rb"""\bimport\("\./(\w+\.js)"\)""")
 
 
 @cache
@@ -39,11 +40,28 @@ def version() -> str:
 
 @cache
 def needed_by(*names: str) -> tuple[str, ...]:
-    """Return these modules and all that they import, so that a page can ask for all of them at once."""
+    """Return these modules and all that they import, so that a page can ask for all of them at once.
+
+    Without what they load `on_demand`.
+    """
     found = dict.fromkeys(names)
     for name in names:
         for imported in IMPORT.findall(contents()[name]):
             found.update(dict.fromkeys(needed_by(imported.decode())))
+    return tuple(found)
+
+
+@cache
+def on_demand(*names: str) -> tuple[str, ...]:
+    """Return what these modules load only when somebody needs it, and all that this needs besides."""
+    at_once = needed_by(*names)
+    found: dict[str, None] = {}
+    waiting = list(at_once)
+    while waiting:
+        for name in IMPORT_ON_DEMAND.findall(contents()[waiting.pop(0)]):
+            new = [one for one in needed_by(name.decode()) if one not in at_once and one not in found]
+            found.update(dict.fromkeys(new))
+            waiting.extend(new)
     return tuple(found)
 
 

@@ -16,9 +16,11 @@ from django.db.models.functions import Now
 from catmaid_notify import background
 from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
-from catmaid_notify.models import Message
+from catmaid_notify.models import Message, MessageQuerySet
 
 USERS_PER_QUERY = 1000
+FEW = 2000
+"""Messages of all users of late, up to which each of them is looked at."""
 
 
 class Reconciler:
@@ -47,9 +49,24 @@ class Reconciler:
 
 def _created_within(pks: list[Any], seconds: float) -> list[tuple[Message, float]]:
     age = ExpressionWrapper(Now() - F("time"), output_field=DurationField())
-    recent = Message.objects.unread().created_within(seconds).annotate(age=age).order_by("time", "id")
+    created = Message.objects.unread().created_within(seconds)
+    recent = created.annotate(age=age).order_by("time", "id")
+    few = _few(created, pks) if len(pks) > USERS_PER_QUERY else None
+    field, wanted = ("user_id", pks) if few is None else ("pk", few)
     return [
         (message, message.age.total_seconds())  # type: ignore[attr-defined]
-        for batch in batches(pks, USERS_PER_QUERY)
-        for message in recent.filter(user_id__in=batch)
+        for batch in batches(wanted, USERS_PER_QUERY)
+        for message in recent.filter(**{f"{field}__in": batch})
     ]
+
+
+def _few(created: MessageQuerySet, pks: list[Any]) -> list[int] | None:
+    """Return the ids of those that are these users', ``None`` if there are too many of all users to look at each.
+
+    To name thousands of users to the database takes longer than to look at what all users have got of late.
+    """
+    rows = list(created.values_list("pk", "user_id")[: FEW + 1])
+    if len(rows) > FEW:
+        return None
+    wanted = set(pks)
+    return [pk for pk, user_pk in rows if user_pk in wanted]

@@ -17,6 +17,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
 from django.utils import timezone
 
+from catmaid_notify import prepared
 from catmaid_notify.batches import batches
 
 KEYS_PER_QUERY: Final = 1000
@@ -58,9 +59,10 @@ def _store() -> type[SessionBase]:
 
 
 def _from_database(store: Any, keys: Iterable[str]) -> dict[str, Session]:
-    sessions = store.get_model_class().objects.filter(expire_date__gt=timezone.now())
+    now = timezone.now()
     return {
         row.session_key: Session(store().decode(row.session_data), row.expire_date.timestamp())
         for batch in batches(keys, KEYS_PER_QUERY)
-        for row in sessions.filter(session_key__in=batch)
+        for row in prepared.instances(store.get_model_class().objects, "session_key", batch)
+        if row.expire_date > now
     }

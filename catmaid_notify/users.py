@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model, load_backend
 from django.contrib.auth.backends import ModelBackend
 
+from catmaid_notify import prepared
 from catmaid_notify.batches import batches
 
 USERS_PER_QUERY: Final = 1000
@@ -34,7 +35,7 @@ def load(wanted: Iterable[Wanted]) -> dict[Wanted, Any]:
 def by_pk(pks: Iterable[Any]) -> dict[Any, Any]:
     """Return the users that exist."""
     users = get_user_model()._default_manager
-    return {user.pk: user for batch in batches(pks, USERS_PER_QUERY) for user in users.filter(pk__in=batch)}
+    return {user.pk: user for batch in batches(pks, USERS_PER_QUERY) for user in prepared.instances(users, "pk", batch)}
 
 
 def _of_backend(backend: Any, pks: set[Any]) -> list[Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect, JsonResponse
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils.cache import patch_cache_control
 from django.utils.html import escape
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -17,15 +16,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from catmaid_notify import api
+from catmaid_notify import api, conditional
+from catmaid_notify import unread as inbox
 from catmaid_notify.conf import conf
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.protocol import user_key
 
 UNREAD_SHOWN: Final = 100
 """Messages of the unread set that are sent; the rest is only counted."""
-UNREAD_COUNTED: Final = 1000
-"""Unread messages that are counted."""
 PAGE_SIZE_MAX: Final = 200
 """Messages in one page of the inbox."""
 IDS_MAX: Final = 1000
@@ -75,7 +73,7 @@ def message_list(request: HttpRequest) -> HttpResponse:
 
     CATMAID's client puts texts into the page as HTML, so they are escaped here, and titles as text, so they are not.
     """
-    newest = Message.objects.for_user(request.user.pk).unread().newest_first()[:UNREAD_COUNTED]
+    newest = Message.objects.for_user(request.user.pk).unread().newest_first()[: inbox.COUNTED]
     entries: list[dict[str, Any]] = [
         {
             "id": message.pk,
@@ -123,28 +121,22 @@ def _notification_count(request: HttpRequest) -> int:
 def unread(request: HttpRequest) -> HttpResponse:
     """The unread set, newest first, and the running tasks; 304 while neither changes."""
     pk = request.user.pk
-    ids = list(Message.objects.for_user(pk).unread().newest_first().values_list("pk", flat=True)[: UNREAD_COUNTED + 1])
-    tasks = list(TaskProgress.objects.shown_to(pk))
-    # The state itself, not a clock or a highest id: ids are handed out before commit, so neither tells of all changes.
-    etag = etag_of([user_key(pk), ids, [(task.task_id, task.updated.isoformat()) for task in tasks]])
-    response: HttpResponse
-    if request.headers.get("If-None-Match", "").removeprefix("W/") == etag:
-        response = HttpResponseNotModified()
-    else:
-        shown = Message.objects.for_user(pk).unread().filter(pk__in=ids[:UNREAD_SHOWN]).newest_first()
-        response = JsonResponse(
+    found = inbox.of_user(pk)
+
+    def answer() -> HttpResponse:
+        shown = Message.objects.for_user(pk).unread().filter(pk__in=found.ids[:UNREAD_SHOWN]).newest_first()
+        tasks = TaskProgress.objects.shown_to(pk) if found.tasks else ()
+        return JsonResponse(
             {
                 "user": user_key(pk),
-                "count": min(len(ids), UNREAD_COUNTED),
-                "more": len(ids) > UNREAD_COUNTED,
+                "count": min(len(found.ids), inbox.COUNTED),
+                "more": len(found.ids) > inbox.COUNTED,
                 "messages": [message.as_dict() for message in shown],
                 "tasks": [task.as_dict() for task in tasks],
             }
         )
-    response["ETag"] = etag
-    patch_cache_control(response, private=True, no_cache=True)
-    patch_vary_headers(response, ["Cookie"])
-    return response
+
+    return conditional.answer(request, found.state_for(pk), answer)
 
 
 @require_safe
@@ -191,13 +183,8 @@ def mark_read(request: HttpRequest) -> HttpResponse:
     if everything == (ids is not None) or not (everything or _are_ids(ids)):
         return _error(400, _('The body must be {"ids": [at most %d ids]} or {"all": true}.') % IDS_MAX)
     changed = api.mark_read(request.user, None if everything else ids)
-    left = Message.objects.for_user(request.user.pk).unread()[:UNREAD_COUNTED].count()
+    left = Message.objects.for_user(request.user.pk).unread()[: inbox.COUNTED].count()
     return JsonResponse({"user": user_key(request.user.pk), "read": "all" if everything else changed, "count": left})
-
-
-def etag_of(state: Any) -> str:
-    """Return the ETag of a state that JSON can hold."""
-    return '"' + hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32] + '"'
 
 
 def _integer(text: str | None, maximum: int) -> int | None:

@@ -44,9 +44,9 @@ def _below(site: Address, path: str) -> str:
 
 
 def static(visit: Visit) -> Iterator[Finding]:
-    """Load the client's modules: the one that pages name, and all that it imports."""
+    """Load the client's modules: the one that pages name, and all that it imports, at once or later."""
     site = visit.site
-    names = modules.needed_by(ENTRY)
+    names = modules.needed_by(ENTRY) + modules.on_demand(ENTRY)
     try:
         urls = [url_of(name) for name in names]
     except (ValueError, NoReverseMatch) as error:

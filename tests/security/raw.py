@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import os
 import socket
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.support.handshake import handshake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,23 +45,14 @@ class Raw:
 @contextlib.contextmanager
 def raw(site: Site, user: User, *, v1: bool = True, receive_bytes: int = 4096, headers: str = "") -> Iterator[Raw]:
     """Shake hands as that user, with a small window, and read nothing but the server's answer."""
-    lines = [
-        "GET /channels/updates/ HTTP/1.1",
-        f"Host: 127.0.0.1:{site.port}",
-        f"Origin: {site.url}",
-        f"Cookie: {user.cookie}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-        *(["Sec-WebSocket-Protocol: catmaid-notify.v1"] if v1 else []),
-        *([headers] if headers else []),
-    ]
+    protocol = ["Sec-WebSocket-Protocol: catmaid-notify.v1"] if v1 else []
+    more = [headers] if headers else []
+    request = handshake(site.port, f"Origin: {site.url}", f"Cookie: {user.cookie}", *protocol, *more)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         connection.settimeout(20)
         connection.connect(("127.0.0.1", site.port))
-        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        connection.sendall(request)
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += connection.recv(1)

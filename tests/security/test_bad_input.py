@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.security.raw import BINARY, CONTINUATION, PING, TEXT, Raw, holds, memory_of, raw
+from tests.support.handshake import handshake
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -92,18 +93,8 @@ def test_handshake__permessage_deflate_is_bounded(served: Served) -> None:
 
 
 def _handshake(site: Site, user: User, headers: list[str]) -> int:
-    lines = [
-        "GET /channels/updates/ HTTP/1.1",
-        f"Host: 127.0.0.1:{site.port}",
-        f"Cookie: {user.cookie}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        *headers,
-    ]
     with socket.create_connection(("127.0.0.1", site.port), timeout=20) as connection:
-        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        connection.sendall(handshake(site.port, f"Cookie: {user.cookie}", *headers))
         return int(connection.recv(4096).split()[1])
 
 

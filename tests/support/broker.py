@@ -117,6 +117,17 @@ class Broker:
         """Whether it has been started and not ended since."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the script that has started the Erlang VM.
+
+        Raises:
+            RuntimeError: the node does not run.
+        """
+        if self._process is None:
+            raise RuntimeError(f"{self.name} does not run.")
+        return self._process.pid
+
     def start(self) -> None:
         """Start the node, and return when it takes connections."""
         with (self.folder / "output.log").open("ab") as output:

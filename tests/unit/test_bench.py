@@ -66,12 +66,19 @@ def test_advantage__others_in_between_are_no_harm() -> None:
     assert ratio.median == 2
 
 
+def test_advantage__of_the_rounds_that_both_were_in() -> None:
+    runs = made(("a", 0, 2), ("b", 0, 1), ("a", 1, 50), ("b", 2, 50), ("b", 3, 1), ("a", 3, 4))
+    ratio = runs.advantage("f", "more", "a", "b")
+    assert ratio is not None
+    assert (ratio.low, ratio.high, ratio.count) == (2, 4, 2)
+
+
 @pytest.mark.parametrize(
     "runs",
     [
         [("a", 0, 1), ("a", 1, 1), ("b", 0, 1), ("b", 1, 1)],  # first all of one kind, then all of the other
         [("a", 0, 1), ("b", 1, 1)],  # of different rounds
-        [("a", 0, 1), ("b", 0, 1), ("a", 1, 1)],  # the last one has no partner
+        [("a", 0, 1), ("b", 0, 1), ("a", 0, 1)],  # one of them twice in a round
         [("a", 0, 1)],
         [],
     ],
@@ -210,6 +217,11 @@ def test_rows__goals_are_of_kinds_and_figures_that_they_have() -> None:
             assert goal.figure in one.figures
             assert {goal.kind, goal.against or goal.kind} <= set(one.kinds)
         assert len(set(one.kinds)) == len(one.kinds)
+
+
+def test_kinds_of_goals__measured_and_compared_with() -> None:
+    goals = row(Goal(figure="f", kind="b", against="a"))
+    assert goals.kinds_of_goals == ["a", "b"]
 
 
 def test_growth__a_column_a_size_and_a_plot(tmp_path: Path) -> None:

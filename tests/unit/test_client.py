@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
-from django.contrib.staticfiles.storage import staticfiles_storage
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage, staticfiles_storage
+from django.core.management import call_command
 from django.template import Context, Template
 from django.test import RequestFactory
 from django.urls import clear_script_prefix, set_script_prefix
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 NOT_LOADED: set[str] = {"catmaid.js"}
 """Modules that a page of the template tag has no use for."""
+ON_DEMAND: set[str] = {"desktop.js", "older.js", "panel.js", "tasklist.js", "tasks.js", "times.js", "topics.js"}
+"""Modules that are loaded when somebody needs them."""
 
 
 @pytest.fixture
@@ -122,10 +125,20 @@ def preloaded(html: str) -> list[str]:
     return re.findall(r'<link rel="modulepreload" href="/static/catmaid_notify/(\w+\.js)">', html)
 
 
-def test_tag__all_modules_are_asked_for_at_once() -> None:
-    assert {"auto.js", *preloaded(render())} == set(modules.contents()) - NOT_LOADED
-    assert "inbox.js" not in preloaded(render("{% catmaid_notify ui=False %}"))
-    assert "notifier.js" in preloaded(render("{% catmaid_notify ui=False %}"))
+def test_tag__modules_are_asked_for_at_once_if_they_are_needed_at_once() -> None:
+    with_bell = {"auto.js", *preloaded(render())}
+    without = {"auto.js", *preloaded(render("{% catmaid_notify ui=False %}"))}
+    assert set(modules.contents()) - with_bell == ON_DEMAND | NOT_LOADED
+    assert {"inbox.js", "toasts.js"} <= with_bell - without
+    assert "notifier.js" in without
+
+
+def test_modules__what_is_loaded_on_demand_is_known_and_served(client: Client) -> None:
+    assert set(modules.on_demand("auto.js", "inbox.js")) == ON_DEMAND
+    assert {"topics.js", "tasks.js", "inbox.js", "panel.js", "older.js"} <= set(modules.on_demand("auto.js"))
+    assert "notifier.js" not in modules.on_demand("auto.js")
+    for name in modules.on_demand("auto.js"):
+        assert client.get(f"/notify/client/{modules.version()}/{name}").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["CSRF_USE_SESSIONS", "CSRF_COOKIE_HTTPONLY"])
@@ -167,6 +180,30 @@ def test_url_of__storage_that_rewrites_imports(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(tag, "static", lambda _name: "/static/catmaid_notify/auto.0123456789ab.js")
     monkeypatch.setattr(staticfiles_storage, "support_js_module_import_aggregation", True, raising=False)
     assert tag.url_of("auto.js").startswith("/static/")
+
+
+class Aggregating(ManifestStaticFilesStorage):
+    """What a site has that lets Django rewrite the paths in scripts."""
+
+    support_js_module_import_aggregation = True
+
+
+def test_modules__find_each_other_where_django_rewrites_their_paths(settings: Settings, tmp_path: Path) -> None:
+    backend = f"{__name__}.{Aggregating.__name__}"
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
+    settings.STATIC_ROOT = str(tmp_path)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    written = tmp_path / "catmaid_notify"
+    hashed = {path.name.split(".")[0]: path for path in written.glob("*.*.js")}
+    assert {f"{name}.js" for name in hashed} == set(modules.contents())
+    for name, path in hashed.items():
+        imported = re.findall(r"""(?:\bfrom |\bimport\()["']\./([\w.]+)["']""", path.read_text())
+        assert {one.split(".")[0] for one in imported} == {
+            one.decode().removesuffix(".js")
+            for pattern in (modules.IMPORT, modules.IMPORT_ON_DEMAND)
+            for one in pattern.findall(modules.contents()[f"{name}.js"])
+        }
+        assert all((written / one).is_file() and len(one.split(".")) == 3 for one in imported), (name, imported)
 
 
 def test_module__is_served_for_ever_under_its_release(client: Client) -> None:

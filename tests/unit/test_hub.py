@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
@@ -14,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from catmaid_notify import hub as hub_module
-from catmaid_notify import sessions
+from catmaid_notify import pings, sessions
 from catmaid_notify import sockets as sockets_module
 from catmaid_notify.auth import SignIn
 from catmaid_notify.exceptions import BrokerUnavailable
@@ -344,6 +346,16 @@ async def test_receive__message_with_its_group(layer: SpyLayer, hub: Hub) -> Non
     assert await listener.got(1) == ["a"]
 
 
+async def test_receive__layer_that_hands_messages_over(layer: SpyLayer) -> None:
+    listeners: list[Any] = []
+    layer.listen = lambda channel, listener: listeners.append((channel, listener))  # type: ignore[attr-defined]
+    socket = await joined(get_hub())
+    ((channel, listener),) = listeners
+    assert channel == "specific.spy!1"
+    listener(message("at once"))
+    assert socket.texts == ["at once"]
+
+
 async def test_receive__keeps_the_order(layer: SpyLayer, hub: Hub) -> None:
     listener = await joined(hub)
     sent = [f"{number}" for number in range(50)]
@@ -567,12 +579,8 @@ async def test_ping__time_for_the_answer_is_kept_in_any_case(
     layer: SpyLayer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A round of pings takes time itself, so the last socket of it is pinged later than its deadline was set."""
-    settings.CATMAID_NOTIFY_PING_SECONDS = 1000.0
-    settings.CATMAID_NOTIFY_PONG_SECONDS = 10.0
     clock = Clock(monkeypatch)
-    hub = get_hub()
-    listeners = [await joined(hub) for _ in range(50)]
-    clock.now += 1000
+    listeners = await due_together(clock, 50, settings, pong_seconds=10.0)
     clock.tick = 0.01  # what each look at the clock takes
     await clock.turn()
     clock.tick = 0.0
@@ -583,19 +591,62 @@ async def test_ping__time_for_the_answer_is_kept_in_any_case(
     assert [listener.codes for listener in listeners] == [[Close.SILENT]] * 50
 
 
+@pytest.mark.parametrize(
+    ("due", "seconds"),
+    [
+        ([], 1.0),
+        ([[130.0], []], 1.0),  # sockets that come meanwhile are due later, but settings may change
+        ([[100.3], [100.2]], 0.2),
+        ([[100.6, 100.7], []], 0.6),
+        ([[100.001], []], 0.02),
+        ([[99.0], []], 0.02),
+    ],
+)
+def test_ping__each_when_it_is_due(settings: Settings, due: list[list[float]], seconds: float) -> None:
+    """Thousands that are pinged together, once a second, would make messages wait."""
+    settings.CATMAID_NOTIFY_PING_SECONDS = 25
+    settings.CATMAID_NOTIFY_PONG_SECONDS = 10
+    queues: list[pings.Due] = [deque((when, Mock()) for when in times) for times in due]
+    assert pings.until_due(100.0, *queues) == pytest.approx(seconds)
+
+
+async def test_ping__many_that_are_due_at_once_leave_turns_to_others(
+    layer: SpyLayer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    listeners = await due_together(clock, 100, settings, pong_seconds=1000.0)
+    clock.slept.clear()
+    async with asyncio.timeout(PATIENCE):
+        while not all(listener.events == ["ping"] for listener in listeners):
+            await clock.turn()
+    assert clock.slept.count(0) >= 9
+
+
+async def due_together(clock: Clock, count: int, settings: Settings, *, pong_seconds: float) -> list[Listener]:
+    """Let so many sockets join and wait until all are to be pinged."""
+    settings.CATMAID_NOTIFY_PING_SECONDS = 1000.0
+    settings.CATMAID_NOTIFY_PONG_SECONDS = pong_seconds
+    hub = get_hub()
+    listeners = [await joined(hub) for _ in range(count)]
+    clock.now += 1000
+    return listeners
+
+
 class Clock:
     """Time as a test says it is, for the hub and its sockets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
         self.tick = 0.0
+        self.slept: list[float] = []
         self._sleeping = asyncio.Event()
         self._awake = asyncio.Event()
-        for module in (hub_module, sockets_module):  # not everywhere: the loop's own timers go on
+        for module in (hub_module, pings, sockets_module):  # not everywhere: the loop's own timers go on
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=self._monotonic))
         sleep = asyncio.sleep
 
         async def wait(seconds: float) -> None:
+            self.slept.append(seconds)
             if seconds == 0:
                 await sleep(0)
                 return

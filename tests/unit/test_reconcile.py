@@ -500,11 +500,25 @@ async def test_reconciler__age_is_by_the_databases_clock(user: User) -> None:
     assert 41 < age < 47
 
 
-async def test_reconciler__one_query_per_1000_users(user: User) -> None:
+@pytest.mark.parametrize(("few", "queries"), [(2, 1 + 1), (1, 1 + 3), (0, 1 + 3)])
+async def test_reconciler__many_users(
+    user: User, other: User, monkeypatch: pytest.MonkeyPatch, few: int, queries: int
+) -> None:
+    """Where all users together have got few messages, nobody is named; else it is one query per 1,000 users."""
+    monkeypatch.setattr(reconcile, "FEW", few)
+    mine, _theirs = await store(user), await store(other)
     pks = [user.pk, *range(1_000_000, 1_002_500)]
-    with QueryCount() as queries:
-        await Reconciler().round(pks)
-    assert len(queries.statements) == 3
+    with QueryCount() as count:
+        found = await Reconciler().round(pks)
+    assert [message.pk for message, _age in found] == [mine.pk]
+    assert len(count.statements) == queries
+
+
+async def test_reconciler__many_users_and_nothing_new_costs_one_query(user: User, other: User) -> None:
+    await store(other)
+    with QueryCount() as count:
+        assert await Reconciler().round([user.pk, *range(1_000_000, 1_002_500)]) == []
+    assert len(count.statements) == 1
 
 
 async def test_reconciler__nobody_costs_no_query() -> None:
@@ -513,7 +527,11 @@ async def test_reconciler__nobody_costs_no_query() -> None:
     assert queries.statements == []
 
 
-async def test_reconciler__messages_of_several_batches(user: User, other: User) -> None:
+@pytest.mark.parametrize("few", [1, 100])
+async def test_reconciler__messages_of_several_batches(
+    user: User, other: User, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(reconcile, "FEW", few)
     stored = {(await store(user)).pk, (await store(other)).pk}
     pks = [user.pk, *range(1_000_000, 1_001_500), other.pk]
     assert {message.pk for message, _age in await Reconciler().round(pks)} == stored

@@ -248,7 +248,7 @@ def test_unread__number_of_statements_does_not_grow(
     messages(user, 500)
     for number in range(20):
         TaskProgress.objects.create(task_id=f"{number}", user=user, title="Crop")
-    with django_assert_num_queries(5):  # session, user, unread ids, tasks, messages
+    with django_assert_num_queries(6):  # session, user, unread ids, times of tasks, messages, tasks
         signed_in.get(UNREAD)
 
 

@@ -1,0 +1,159 @@
+"""Queries whose SQL is made once: to make it takes Django ten times what a look into an index takes the database.
+
+For the few questions that every page asks again and again. The SQL is Django's own, for whatever database it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.db import connections, models
+from django.db.models.expressions import DatabaseDefault, Expression
+from django.db.models.manager import BaseManager
+from django.db.models.sql import InsertQuery
+
+Row = tuple[Any, ...]
+
+
+class Parameter(Expression):
+    """Stands in a query for a value of the type of ``field``, which each call gives by this name."""
+
+    def __init__(self, name: str, field: Any) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return a placeholder, and this where its value is to be."""
+        return "%s", [self]
+
+
+class _Statement(NamedTuple):
+    """What is kept; nothing of the compiler, which holds the connection of the thread that has made it."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    columns: tuple[Any, ...]
+    """Of the rows that come back."""
+
+    def rows(self, using: str, values: Mapping[str, Any]) -> list[Row]:
+        connection = connections[using]
+        given = [
+            one.field.get_db_prep_save(values[one.name], connection) if isinstance(one, Parameter) else one
+            for one in self.parameters
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, given)
+            rows = cursor.fetchall()
+        return _converted(rows, self.columns, connection) if rows else []
+
+
+class Prepared:
+    """A queryset of plain rows (``values_list``), with a `Parameter` wherever calls differ."""
+
+    def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
+        self._query = queryset.query
+        self._made: dict[str, _Statement] = {}
+
+    def rows(self, using: str, **values: Any) -> list[Row]:
+        """Return the rows from the database ``using``, with a value for each parameter.
+
+        Raises:
+            django.db.Error: what the database says.
+        """
+        return (self._made.get(using) or self._make(using)).rows(using, values)
+
+    def _make(self, using: str) -> _Statement:
+        compiler = self._query.get_compiler(using)
+        sql, parameters = compiler.as_sql()
+        columns = tuple(column for column, _, _ in compiler.select)
+        made = self._made[using] = _Statement(sql, tuple(parameters), columns)
+        return made
+
+
+def _converted(rows: list[Row], columns: Iterable[Any], connection: Any) -> list[Row]:
+    """Return rows as Django would: SQLite knows no times, for one."""
+    of_columns = [
+        [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)] for column in columns
+    ]
+    if not any(of_columns):
+        return rows
+    return [
+        tuple(
+            _convert(value, column, converters, connection)
+            for value, column, converters in zip(row, columns, of_columns, strict=True)
+        )
+        for row in rows
+    ]
+
+
+def _convert(value: Any, column: Any, converters: list[Any], connection: Any) -> Any:
+    for converter in converters:
+        value = converter(value, column, connection)
+    return value
+
+
+# Instances
+
+
+def instances(manager: models.Manager[Any], name: str, values: Sequence[Any]) -> Iterable[Any]:
+    """Return the rows in which the field ``name``, which is unique, has one of these values.
+
+    Many are asked for as ever. The query for a single one is kept, if the manager's is that of all rows.
+    """
+    if len(values) == 1 and type(manager).get_queryset is BaseManager.get_queryset:
+        return _one(manager.model, manager.db, name, values[0])
+    found: Iterable[Any] = manager.filter(**{f"{name}__in": values})
+    return found
+
+
+def _one(model: type[models.Model], using: str, name: str, value: Any) -> Iterator[models.Model]:
+    for row in _by(model, name).rows(using, value=value):
+        yield model.from_db(using, [field.attname for field in model._meta.concrete_fields], row)
+
+
+@cache
+def _by(model: type[models.Model], name: str) -> Prepared:
+    columns = [field.attname for field in model._meta.concrete_fields]
+    value = Parameter("value", model._meta.pk if name == "pk" else model._meta.get_field(name))
+    return Prepared(model._base_manager.filter(**{name: value}).values_list(*columns))
+
+
+# Rows to insert
+
+_inserts: dict[tuple[Any, ...], _Statement] = {}
+
+
+def insert(instance: models.Model, using: str, fields: Sequence[Any], returning: Sequence[Any]) -> list[Row] | None:
+    """Insert a row as ``Model._do_insert`` does; return ``None`` where it should be Django's own that does it.
+
+    Raises:
+        django.db.Error: what the database says.
+    """
+    values = {field.attname: field.pre_save(instance, add=True) for field in fields}
+    given = {name: value for name, value in values.items() if not isinstance(value, DatabaseDefault)}
+    if any(hasattr(value, "resolve_expression") for value in given.values()):
+        return None
+    key = (type(instance), using, *given)
+    statement = _inserts.get(key) or _make_insert(key, fields, returning, given)
+    return statement and statement.rows(using, given)
+
+
+def _make_insert(
+    key: tuple[Any, ...], fields: Sequence[Any], returning: Sequence[Any], given: Iterable[str]
+) -> _Statement | None:
+    model, using = key[:2]
+    if not connections[using].features.can_return_columns_from_insert:
+        return None
+    by_name = {field.attname: field for field in fields}
+    query = InsertQuery(model)
+    query.insert_values(fields, [model(**{name: Parameter(name, by_name[name]) for name in given})], raw=True)
+    compiler = query.get_compiler(using)
+    compiler.returning_fields = returning
+    [(sql, parameters)] = compiler.as_sql()
+    if compiler.returning_params:
+        return None  # a database that takes them as parameters, such as Oracle
+    columns = tuple(field.get_col(model._meta.db_table) for field in returning)
+    made = _inserts[key] = _Statement(sql, tuple(parameters), columns)
+    return made
