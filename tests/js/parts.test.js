@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Announcer } from "../../catmaid_notify/static/catmaid_notify/announcer.js";
-import { safeUrl, timeAgo } from "../../catmaid_notify/static/catmaid_notify/dom.js";
+import { safeUrl } from "../../catmaid_notify/static/catmaid_notify/dom.js";
 import { News } from "../../catmaid_notify/static/catmaid_notify/news.js";
+import { timeAgo } from "../../catmaid_notify/static/catmaid_notify/times.js";
 import { FakeClock } from "./helpers/clock.js";
 
 test("links lead to http(s) only", () => {

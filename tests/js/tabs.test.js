@@ -211,7 +211,6 @@ test("stop() leaves no lock, no wish for one, and no channel", async () => {
     const { browser, clock, tabs } = await openTabs(2);
     tabs[0].notifier.stop();
     tabs[0].notifier.start(); // and, before there is an answer, stops again
-    void tabs[1].notifier.claim("x");
     for (const tab of tabs) {
         tab.notifier.stop();
     }
@@ -301,51 +300,6 @@ for (const [how, isSecure, refuses] of [
         assert.deepEqual(tabs.map(({ notifier }) => notifier.unread.count), [0, 0, 0]);
     });
 }
-
-// Once per browser
-
-for (const isSecure of [true, false]) {
-    test(`of all tabs that claim the same, one gets it, ${isSecure ? "with" : "without"} locks`, async () => {
-        const { browser, clock, tabs } = await openTabs(5, { isSecure });
-        const claims = tabs.map(({ notifier }) => notifier.claim("toast 1"));
-        await clock.advance(100);
-        assert.deepEqual((await Promise.all(claims)).sort(), [false, false, false, false, true]);
-        const late = tabs[3].notifier.claim("toast 1");
-        assert.equal(await late, false);
-        const opened = await browser.open();
-        const later = opened.notifier.claim("toast 1");
-        await clock.advance(100);
-        assert.equal(await later, false, "a tab that was opened later is told");
-    });
-}
-
-test("a claim is kept when who had it is gone", async () => {
-    const { clock, tabs } = await openTabs(2);
-    const first = tabs[0].notifier.claim("toast 1");
-    await clock.advance(100);
-    assert.equal(await first, true);
-    await tabs[0].close();
-    assert.equal(await tabs[1].notifier.claim("toast 1"), false);
-});
-
-test("a tab that joins while another one waits for objections doesn't get the same", async () => {
-    const { browser, clock, tabs } = await openTabs(1);
-    const first = tabs[0].notifier.claim("toast 1");
-    const second = await browser.open();
-    const claim = second.notifier.claim("toast 1");
-    await clock.advance(100);
-    assert.deepEqual([await first, await claim].sort(), [false, true]);
-});
-
-test("without channels a tab is alone, and gets what it claims, once", async () => {
-    const browser = new FakeBrowser({ isSecure: false });
-    const tab = await browser.open({ adapters: { BroadcastChannel: undefined } });
-    assert.equal(tab.notifier.state, "live");
-    const claim = tab.notifier.claim("toast 1");
-    const again = tab.notifier.claim("toast 1");
-    await browser.clock.advance(100);
-    assert.deepEqual([await claim, await again], [true, false]);
-});
 
 // Topics
 

@@ -127,6 +127,21 @@ def test_tabs__toast_once_in_a_browser_and_once_in_another(served: Site, browser
     assert sum(toasts(pages)) == 1
 
 
+def test_tabs__toast_in_the_window_that_has_the_focus(served: Site, browser: Chromium, person: User) -> None:
+    """Headless pages all say that they have it, so here is said which one does."""
+    pages = open_tabs(browser, served, person, 3)
+    for focused in (1, 2, 0):
+        for number, page in enumerate(pages):
+            page.evaluate("isIt => { document.hasFocus = () => isIt }", number == focused)
+        title = f"For window {focused}"
+        notify(served, person, title)
+        toast = ".catmaid-notify__toasts li"
+        pages[focused].locator(toast).get_by_text(title).wait_for()
+        assert [page.locator(toast).get_by_text(title).count() for page in pages] == [
+            int(number == focused) for number in range(3)
+        ]
+
+
 def test_tabs__leader_is_closed(served: Site, browser: Chromium, person: User) -> None:
     first, second, third = open_tabs(browser, served, person, 3)
     first.close()

@@ -147,7 +147,7 @@ def test_sheet__ten_people_at_once_lose_nothing_unseen(demo: Site, people: Calla
         saved: list[tuple[tuple[int, int], int, str]] = []
         while len(saved) < 8:
             row, column = place = choice.choice(cells)
-            value = f"{number}{len(saved)}"
+            value = f"{number + 1}{len(saved)}"  # no leading zero: the sheet keeps 07 as 7
             change = {"row": row, "column": column, "value": value, "version": seen[place]}
             answer = demo.fetch(path, users[number], method="POST", data=change)
             assert answer.status in (200, 409), answer.body
@@ -234,11 +234,13 @@ def calls_in_another_browser(demo: Site, browser: Chromium, user: User) -> Page:
 
 
 def make_call(page: Page, text: str, to: str, **chosen: str) -> None:
+    """Make a call, and wait for the answer: calls on their way at once are made in any order."""
     page.locator("[name=to]").select_option(to)
     for name, value in chosen.items():
         page.locator(f"[name={name}]").select_option(value)
     page.locator("[name=text]").fill(text)
-    page.get_by_role("button", name="Call").click()
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.get_by_role("button", name="Call").click()
 
 
 def came(page: Page, kind: str) -> list[str]:
@@ -260,7 +262,7 @@ def test_calls__each_reaches_its_audience_once(demo: Site, browser: Chromium, pe
     make_call(anns, "call to bob", "user", user=bob.name)
     make_call(anns, "call to the group", "group", group=group)
     make_call(bobs, "call to this browser", "session")
-    # The last one of each page comes after all others to it: senders and receivers keep their order.
+    # The last one comes after all others: the sender and the receivers keep their order.
     make_call(anns, "call from ann", "everyone")
     for page in (anns, bobs, other_session):
         page.locator("#calls").get_by_text("call from ann").wait_for(timeout=30_000)

@@ -77,6 +77,25 @@ def test_panel__unread_first_then_what_was_read_on_scrolling(lab: Site, ann: Use
     assert inbox.titles() == ["Third", "Second", "First", *[f"Read {number}" for number in range(120, 0, -1)]]
 
 
+BATCHED = """
+    const Observer = IntersectionObserver;
+    window.IntersectionObserver = class extends Observer {
+        constructor(seen, options) {
+            super((entries, self) => seen([{ isIntersecting: false }, ...entries], self), options);
+        }
+    };
+"""
+"""What a busy browser does: that the end was out of sight for a moment is told together with its being back."""
+
+
+def test_panel__older_pages_on_a_busy_machine(lab: Site, ann: User, tab: BrowserContext) -> None:
+    store(lab, ann, 60, "Read", read=True)
+    tab.add_init_script(BATCHED)
+    inbox = Inbox.of(tab).open()
+    inbox.scroll_to_end()
+    assert len(inbox.titles()) == 60
+
+
 def test_panel__five_hundred_unread(lab: Site, ann: User, tab: BrowserContext) -> None:
     store(lab, ann, 2, "Read", read=True)
     store(lab, ann, 500)

@@ -28,6 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def started(site: Site, socket: Any, user: Any, code: str) -> tuple[str, int]:
     """Start a task, wait until it runs, and return its id and the process that runs it."""
+    socket.wait_for("hello", timeout=20)  # what comes before would be found by asking, which this client does not
     task_id = site.run(f"from tests.tasks import wait\nresult = {code}.id", user=user)
     while True:
         payload = socket.wait_for("task-progress", timeout=20)["payload"]

@@ -4,19 +4,22 @@
  * `now` is monotonic: somebody who sets the clock must not stop the poller. `wallNow` is only for HTTP dates.
  */
 export function browserAdapters() {
-    const { WebSocket, BroadcastChannel, document, window, navigator } = globalThis;
+    const { WebSocket, BroadcastChannel, document, window, navigator, fetch, setTimeout, clearTimeout, reportError } = globalThis;
     return {
         WebSocket,
         BroadcastChannel,
         document,
         window,
         locks: navigator?.locks, // on https and localhost only
-        fetch: (...args) => fetch(...args), // browsers don't have them called as methods of something else
-        setTimeout: (...args) => setTimeout(...args),
-        clearTimeout: (handle) => clearTimeout(handle),
-        reportError: (error) => reportError(error),
+        // To be called by these bare names: browsers don't have them called as methods of something else.
+        fetch,
+        setTimeout,
+        clearTimeout,
+        reportError,
         now: () => performance.now(),
-        wallNow: () => Date.now(),
+        wallNow: Date.now,
         random: Math.random,
+        importTasks: () => import("./tasks.js"),
+        importTopics: () => import("./topics.js"),
     };
 }

@@ -18,17 +18,14 @@ if (script && !window.catmaidNotify) {
     });
     window.catmaidNotify = notifier;
     document.dispatchEvent(new CustomEvent("catmaid-notify:ready", { detail: { notifier } }));
-    attach(notifier, mount && document.getElementById(mount)).finally(() => notifier.start());
+    // Without the bell the site's own listeners must still get their messages.
+    attach(notifier, mount).catch(reportError).finally(() => notifier.start());
 }
 
-async function attach(notifier, element) {
+async function attach(notifier, mount) {
+    const element = mount && document.getElementById(mount);
     if (element) {
-        try {
-            const { attachInbox } = await import("./inbox.js");
-            attachInbox(notifier, element);
-        } catch (error) {
-            // Without the bell the site's own listeners must still get their messages.
-            reportError(error);
-        }
+        const { attachInbox } = await import("./inbox.js");
+        attachInbox(notifier, element);
     }
 }

@@ -32,7 +32,7 @@ export function connect({ adapters, url, intervals, on }) {
         isUp ||= isHello;
         heard();
         if (event === PING) {
-            send({ event: PONG, payload: { nonce: payload?.nonce } });
+            send({ event: PONG, payload });
         } else if (isHello) {
             on.hello(payload ?? {});
             heard(); // with the intervals that hello has brought
@@ -86,12 +86,7 @@ export function connect({ adapters, url, intervals, on }) {
         hasEnded = true;
         isUp = false;
         deadline.stop();
-        if (socket) {
-            socket.onmessage = socket.onclose = null;
-            if (socket.readyState < 2) {
-                socket.close(1000);
-            }
-        }
+        socket?.close(1000);
     }
 
     deadline.start(HELLO_TIMEOUT_MS);

@@ -1,5 +1,3 @@
-import { part } from "./dom.js";
-
 /** Held, shared, by all visible tabs of the site: who gets it alone knows that there is none. */
 const VISIBLE_LOCK = "catmaid-notify:visible";
 const SHOWN_KEY = "catmaid-notify:desktop-shown";
@@ -9,26 +7,32 @@ const BODY_LENGTH = 300; // characters; no desktop shows more
 /** Desktop notifications: off until somebody turns them on, only while no tab of the site is visible, once per browser. */
 export class Desktop {
     #notifier;
+    #setting;
     #document;
     #row;
     #box;
+    #blocked;
     #open;
     #shown = new Map(); // message id → Notification
     #leave = () => {};
 
-    /** `open` is called when a notification was clicked. */
-    constructor(notifier, root, open, signal) {
+    /** `setting` is that of setting.js; `open` is called when a notification was clicked. */
+    constructor({ notifier, parts, setting, open, signal }) {
         this.#notifier = notifier;
-        this.#document = root.ownerDocument;
-        this.#row = part(root, "desktop");
+        this.#setting = setting;
+        this.#row = parts.desktop;
         this.#box = this.#row.control;
+        this.#blocked = parts.blocked;
+        this.#document = this.#row.ownerDocument;
         this.#open = open;
-        if (isPossible()) {
+        if (isPossible() && !signal.aborted) {
             this.#row.hidden = false;
             this.#box.addEventListener("change", () => this.#turn(this.#box.checked), { signal });
             this.#document.addEventListener("visibilitychange", () => this.draw(), { signal });
             globalThis.addEventListener("storage", () => this.draw(), { signal });
             signal.addEventListener("abort", () => this.#leave());
+            notifier.on("user", () => this.draw(), { signal });
+            notifier.on("read", ({ ids }) => ids.forEach((id) => this.#close(id)), { signal });
             this.draw();
         }
     }
@@ -41,7 +45,7 @@ export class Desktop {
         const isBlocked = Notification.permission === "denied";
         this.#box.checked = this.#isOn;
         this.#box.disabled = isBlocked;
-        part(this.#row, "blocked").hidden = !isBlocked;
+        this.#blocked.hidden = !isBlocked;
         this.#leave();
         if (this.#isOn && !this.#document.hidden) {
             const left = new Promise((resolve) => (this.#leave = resolve));
@@ -55,26 +59,17 @@ export class Desktop {
         }
     }
 
-    /** Close that of a message that was read. */
-    remove(id) {
+    #close(id) {
         this.#shown.get(id)?.close();
         this.#shown.delete(id);
     }
 
-    get #key() {
-        return `catmaid-notify:${this.#notifier.user}:desktop`;
-    }
-
     get #isOn() {
-        return Notification.permission === "granted" && localStorage.getItem(this.#key) !== null;
+        return this.#setting.isOn(this.#notifier.user);
     }
 
     async #turn(isOn) {
-        if (isOn && (await Notification.requestPermission()) === "granted") {
-            localStorage.setItem(this.#key, "on");
-        } else {
-            localStorage.removeItem(this.#key);
-        }
+        this.#setting.set(this.#notifier.user, isOn && (await Notification.requestPermission()) === "granted");
         this.draw();
     }
 

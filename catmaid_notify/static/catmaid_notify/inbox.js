@@ -1,15 +1,14 @@
 import { browserAdapters } from "./adapters.js";
 import { Announcer } from "./announcer.js";
-import { Desktop } from "./desktop.js";
-import { part, showWhen } from "./dom.js";
-import { drawMessage, drawTimes } from "./message.js";
+import { makeClaims } from "./claims.js";
+import { showWhen } from "./dom.js";
+import { drawMessage } from "./message.js";
 import { News } from "./news.js";
-import { Older } from "./older.js";
+import { makeOnDemand } from "./ondemand.js";
 import { OLD_DIALECT } from "./protocol.js";
-import { TaskList } from "./tasklist.js";
+import { desktopSetting } from "./setting.js";
+import { toMessage } from "./shapes.js";
 import { Toasts } from "./toasts.js";
-
-const REFRESH_TIMES_MS = 20_000;
 
 /**
  * Bring the bundled bell, its panel and the toasts to life, and keep them up to date.
@@ -25,47 +24,50 @@ export function attachInbox(notifier, element, { toasts = true } = {}) {
     return () => inbox.detach();
 }
 
-/** What is in the list stays where it is while the panel is open: new messages come on top, read ones turn grey. */
+/** The bell and the toasts. What is in the panel, and desktop notifications, are loaded when somebody needs them. */
 class Inbox {
     #notifier;
     #root;
     #parts;
     #controller = new AbortController();
     #announcer;
+    #claim;
+    #panel;
     #desktop;
-    #tasks;
     #toasts = null;
     #news;
     #fresh = new Map(); // id → message that nobody has looked at, in this tab
-    #older = null; // while the panel is open
-    #items = new Map(); // id → list item
     #isReachable = true;
-    #observer;
-    #timesTimer;
 
     constructor(notifier, root, withToasts) {
+        const { signal } = this.#controller;
         this.#notifier = notifier;
         this.#root = root;
         this.#parts = Object.fromEntries([...root.querySelectorAll("[data-part]")].map((found) => [found.dataset.part, found]));
-        const { live, scroll } = this.#parts;
+        const { live } = this.#parts;
         this.#news = new News(notifier.user);
+        this.#claim = makeClaims(notifier.messagesUrl, { signal });
         this.#announcer = new Announcer({
             adapters: browserAdapters(),
             say: (text) => (live.textContent = text),
             describe: ({ length, 0: title }) =>
                 length === 1 ? live.dataset.one.replace("{title}", () => title) : live.dataset.many.replace("{n}", length),
         });
-        this.#tasks = new TaskList(root);
-        this.#desktop = new Desktop(notifier, root, () => this.#show(), this.#controller.signal);
+        this.#panel = makeOnDemand(
+            () => this.#importPanel(),
+            () => this.#showEnd("failed"),
+        );
+        this.#desktop = makeOnDemand(
+            () => this.#importDesktop(),
+            (_, retry) => notifier.addEventListener("sync", retry, { once: true, signal }),
+        );
         if (withToasts) {
             this.#toasts = new Toasts(root, () => this.#show());
         }
-        const seen = ([{ isIntersecting }]) => isIntersecting && this.#load();
-        this.#observer = new IntersectionObserver(seen, { root: scroll, rootMargin: "200px" });
+        showWhen(this.#parts.state, ""); // what it says is up to the panel
         this.#listen();
-        this.#drawUnread();
-        this.#drawTasks();
-        this.#drawState();
+        this.#drawBell();
+        this.#wakeDesktop();
     }
 
     detach() {
@@ -77,36 +79,79 @@ class Inbox {
 
     #listen() {
         const { signal } = this.#controller;
-        const { panel } = this.#parts;
+        const { panel, bell, retry } = this.#parts;
         const on = (type, fn) => this.#notifier.on(type, fn, { signal });
         on("message", (detail) => this.#arrived(detail));
-        on("unread", () => this.#drawUnread());
+        on("unread", () => this.#drawBell());
         on("read", (detail) => this.#read(detail));
-        on("tasks", () => this.#drawTasks());
-        on("state", () => this.#drawState());
+        on("tasks", () => this.#drawBell());
         on("user", (detail) => this.#userChanged(detail));
         on("sync", ({ ok }) => this.#synced(ok));
         panel.addEventListener("beforetoggle", ({ newState }) => this.#toggle(newState === "open"), { signal });
+        retry.addEventListener("click", () => this.#panel.part ?? this.#toggle(true), { signal }); // later that is up to the panel
+        for (const type of ["pointerenter", "focus"]) {
+            bell.addEventListener(type, () => this.#panel.use(() => {}), { signal, once: true }); // it may be pressed soon
+        }
         this.#root.ownerDocument.addEventListener("visibilitychange", () => this.#tellFresh(), { signal });
-        panel.addEventListener("click", ({ target }) => this.#clicked(target.closest("button")), { signal });
+        globalThis.addEventListener("storage", () => this.#wakeDesktop(), { signal });
+    }
+
+    // What is loaded when somebody needs it
+
+    async #importPanel() {
+        const { Panel } = await import("./panel.js");
+        return new Panel({
+            notifier: this.#notifier,
+            root: this.#root,
+            parts: this.#parts,
+            isReachable: () => this.#isReachable,
+            core: { OLD_DIALECT, toMessage },
+            signal: this.#controller.signal,
+        });
+    }
+
+    async #importDesktop() {
+        const { Desktop } = await import("./desktop.js");
+        return new Desktop({
+            notifier: this.#notifier,
+            parts: this.#parts,
+            setting: desktopSetting,
+            open: () => this.#show(),
+            signal: this.#controller.signal,
+        });
+    }
+
+    /** Say at the end of the list how far the panel has come, while there is nothing in it that could. */
+    #showEnd(state) {
+        if (!this.#panel.part) {
+            showWhen(this.#parts.end, state);
+        }
+    }
+
+    /** They may have been turned on in another tab, or by who has signed in just now. */
+    #wakeDesktop() {
+        this.#desktop.use(() => {}, this.#wantsDesktop);
+    }
+
+    get #wantsDesktop() {
+        return desktopSetting.isOn(this.#notifier.user);
     }
 
     // What the notifier tells
 
     #arrived({ message, backlog }) {
-        if (!this.#news.isNew(message, backlog)) {
-            return;
+        if (this.#news.isNew(message, backlog)) {
+            this.#desktop.use((desktop) => this.#isUnread(message.id) && desktop.add(message), this.#wantsDesktop);
+            this.#fresh.set(message.id, message);
+            this.#tellFresh();
         }
-        this.#desktop.add(message);
-        this.#fresh.set(message.id, message);
-        this.#tellFresh();
     }
 
     /** Tell of what is new in the tab that somebody looks at, and in no other. */
     #tellFresh() {
         if (!this.#root.ownerDocument.hidden) {
             for (const [id, message] of this.#fresh) {
-                this.#notifier.claim(`toast ${id}`).then((isOurs) => isOurs && this.#isUnread(id) && this.#tell(message));
+                this.#claim(`toast ${id}`).then((isOurs) => isOurs && this.#isUnread(id) && this.#tell(message));
             }
             this.#fresh.clear();
         }
@@ -119,106 +164,46 @@ class Inbox {
 
     #tell(message) {
         this.#announcer.add(message.title);
-        if (!this.#older) {
-            this.#toasts?.add(message.id, this.#draw(message));
+        if (!this.#parts.panel.matches(":popover-open")) {
+            const open = ({ button }) => button < 2 && this.#notifier.markRead(message.id);
+            this.#toasts?.add(message.id, drawMessage(this.#root, message, open));
         }
     }
 
-    #read({ all, ids }) {
-        for (const id of all ? this.#items.keys() : ids) {
-            this.#grey(id);
-        }
+    #read({ ids }) {
         for (const id of ids) {
             this.#fresh.delete(id);
             this.#toasts?.remove(id);
-            this.#desktop.remove(id);
         }
     }
 
     #userChanged({ user, previous }) {
         this.#news = new News(user);
-        this.#desktop.draw();
+        this.#wakeDesktop();
         if (previous !== "") {
             this.#fresh.clear();
             this.#toasts?.clear();
             this.#announcer.stop();
-            this.#fill();
         }
     }
 
     #synced(ok) {
         this.#isReachable = ok;
         this.#news.settle();
-        this.#drawState();
     }
 
-    #drawUnread() {
-        const { badge, all } = this.#parts;
-        const { count, messages } = this.#notifier.unread;
-        badge.textContent = count > 99 ? "99+" : count;
-        badge.hidden = all.hidden = count === 0;
-        if (this.#older) {
-            for (const message of messages) {
-                this.#put(message, (item) => item.dataset.id < message.id);
-                this.#items.get(message.id).dataset.unread = "";
-            }
-        }
-        this.#drawName();
-    }
-
-    #drawTasks() {
-        const { tasks } = this.#notifier;
-        this.#tasks.draw(tasks);
-        this.#parts.activity.hidden = tasks.length === 0;
-        this.#drawName();
-    }
-
-    #drawName() {
-        const { bell } = this.#parts;
+    #drawBell() {
+        const { bell, badge, activity } = this.#parts;
         const { unread, tasks } = this.#notifier;
         const { none, some, running } = bell.dataset;
         const name = unread.count ? some.replace("{n}", unread.more ? `${unread.count}+` : unread.count) : none;
         bell.ariaLabel = tasks.length ? `${name}, ${running.replace("{n}", tasks.length)}` : name;
-    }
-
-    #drawState() {
-        const { state, transport, closeCode } = this.#notifier;
-        let shown = state;
-        if (!this.#isReachable && transport === "polling") {
-            shown = "unreachable";
-        } else if (state === "polling" && closeCode === OLD_DIALECT) {
-            shown = "outdated";
-        }
-        showWhen(this.#parts.state, shown);
+        badge.textContent = unread.count > 99 ? "99+" : unread.count;
+        badge.hidden = unread.count === 0;
+        activity.hidden = tasks.length === 0;
     }
 
     // What people do
-
-    #clicked(button) {
-        switch (button?.dataset.part) {
-            case "all":
-                this.#parts.heading.focus();
-                this.#markRead({ all: true });
-                break;
-            case "read":
-                this.#markRead([Number(button.closest("li").dataset.id)]);
-                break;
-            case "retry":
-                this.#notifier.sync();
-                this.#load();
-        }
-    }
-
-    async #markRead(what) {
-        const marking = this.#notifier.markRead(what);
-        // Of messages further down than the notifier knows, it says nothing.
-        (what.all ? [] : what).forEach((id) => this.#grey(id));
-        const ok = await marking;
-        this.#parts.problem.hidden = ok;
-        if (!ok) {
-            this.#fill();
-        }
-    }
 
     #show() {
         this.#parts.panel.showPopover();
@@ -227,75 +212,11 @@ class Inbox {
 
     #toggle(isOpen) {
         this.#parts.bell.ariaExpanded = isOpen;
-        this.#fill(isOpen);
-        clearInterval(this.#timesTimer);
         if (isOpen) {
             this.#toasts?.clear();
-            this.#parts.problem.hidden = true;
-            this.#timesTimer = setInterval(() => drawTimes(this.#parts.messages, this.#root.lang), REFRESH_TIMES_MS);
+            this.#showEnd("loading");
+            this.#desktop.use((desktop) => desktop.draw()); // its switch
         }
-    }
-
-    // The list
-
-    /** Begin anew, with what is unread at present; a closed panel is empty. */
-    #fill(isOpen = this.#older !== null) {
-        const { messages, end } = this.#parts;
-        this.#items.clear();
-        messages.replaceChildren();
-        this.#observer.disconnect();
-        this.#older = isOpen ? new Older(this.#notifier) : null;
-        if (isOpen) {
-            showWhen(end, "");
-            this.#drawUnread();
-            this.#observer.observe(end);
-        }
-    }
-
-    async #load() {
-        const { end } = this.#parts;
-        const older = this.#older;
-        const isStale = () => older !== this.#older;
-        this.#observer.disconnect();
-        showWhen(end, "loading");
-        try {
-            const messages = await older.next();
-            if (isStale()) {
-                return;
-            }
-            messages.forEach((message) => this.#put(message, () => false));
-            showWhen(end, older.ended ? (this.#items.size ? "ended" : "empty") : "");
-            if (!older.ended) {
-                this.#observer.observe(end); // tells at once whether there is still room
-            }
-        } catch {
-            if (!isStale()) {
-                showWhen(end, "failed");
-            }
-        }
-    }
-
-    /** Put a message that is not there yet before the first item for which that is true, or else at the end. */
-    #put(message, isNext) {
-        const { messages } = this.#parts;
-        if (!this.#items.has(message.id)) {
-            const item = this.#draw(message);
-            this.#items.set(message.id, item);
-            messages.insertBefore(item, [...messages.children].find(isNext) ?? null);
-        }
-    }
-
-    #draw(message) {
-        return drawMessage(this.#root, message, ({ button }) => button < 2 && this.#markRead([message.id]));
-    }
-
-    /** Show the message as read; who pressed its button goes on to the next one. */
-    #grey(id) {
-        const item = this.#items.get(id);
-        if (item?.contains(this.#root.ownerDocument.activeElement)) {
-            const next = this.#parts.messages.querySelector(`[data-id="${id}"] ~ [data-unread] [data-part="read"]`);
-            (next ?? this.#parts.heading).focus();
-        }
-        item?.removeAttribute("data-unread");
+        this.#panel.use((panel) => panel.toggle(isOpen), isOpen);
     }
 }

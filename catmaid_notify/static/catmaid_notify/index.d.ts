@@ -63,7 +63,7 @@ export interface EventDetails {
     user: { user: string; previous: string };
     /** The inbox was asked. */
     sync: { ok: boolean };
-    error: { kind: "sync" | "read" | "socket" | "topic"; error: Error; status: number | null; code: number | null };
+    error: { kind: "sync" | "read" | "socket" | "topic" | "module"; error: Error; status: number | null; code: number | null };
 }
 
 export interface NotifierOptions {
@@ -115,6 +115,10 @@ export interface Adapters {
     window: Window | undefined;
     logger: { debug: (...args: unknown[]) => void } | null;
     reportError: (error: unknown) => void;
+    /** Loads what tasks need, when there is the first one. */
+    importTasks: () => Promise<unknown>;
+    /** Loads what topics need, when the first one is followed, here or by another tab over this one's socket. */
+    importTopics: () => Promise<unknown>;
 }
 
 export interface Notifier extends EventTarget {
@@ -137,9 +141,7 @@ export interface Notifier extends EventTarget {
     sync(): Promise<boolean>;
     /** Resolves to whether the server took it; where it didn't, there is an `error` event. */
     markRead(what: number | readonly number[] | { all: true }): Promise<boolean>;
-    /** Resolves to true in one tab of this browser only, of all that ever ask for `key`: a toast is shown once. */
-    claim(key: string): Promise<boolean>;
-    /** Follow a topic, on the socket only; returns a function that ends it. */
+    /** Follow a topic; returns a function that ends it. The first one waits for a module, which is tried again where it fails. */
     subscribe(topic: string, fn: (event: SiteEvent) => void): () => void;
     /** At most once; returns whether there was a socket to send it on. */
     publish(topic: string, event: string, payload?: unknown): boolean;

@@ -13,7 +13,6 @@ import { connect } from "./connection.js";
 import { NO_SESSION, OLD_DIALECT, OTHER_USER, SUBPROTOCOL, TOO_MANY_FRAMES, TOO_MANY_SOCKETS } from "./protocol.js";
 import { makeTabs } from "./tabs.js";
 import { makeTimer } from "./timer.js";
-import { makeSharedTopics } from "./topics.js";
 
 /** For how long a server doesn't want to see the client. */
 const AWAY_MS = { [TOO_MANY_SOCKETS]: CROWDED_MS, [OLD_DIALECT]: CROWDED_MS, [TOO_MANY_FRAMES]: THROTTLED_MS };
@@ -32,32 +31,31 @@ const AWAY_MS = { [TOO_MANY_SOCKETS]: CROWDED_MS, [OLD_DIALECT]: CROWDED_MS, [TO
  *
  * In a tab that doesn't lead, "hello" is the leader's word that its socket is open, and `follower` is what `live` is.
  *
- * `on` has `state(change)`, `user()`, `hello(payload)`, `frame(frame)` and `otherUser()`.
+ * `on` has `state(change)`, `user()`, `hello(payload)`, `frame(frame)` and `otherUser()`; `shared(frame, tab, connection)`
+ * hears what another tab wants to send over this one's socket, without a frame when that tab is gone.
  */
 export function makeLifecycle({ adapters, url, intervals, sync, on }) {
-    const { now, random } = adapters;
-    const shared = makeSharedTopics();
+    const { random } = adapters;
     const tabs = makeTabs({
         adapters,
         on: {
             lead,
-            lose: () => down(),
+            lose: down,
             follow,
             frame: on.frame,
-            send,
-            leave: (tab) => shared.farewell(tab).forEach((frame) => send(frame, tab)),
+            send: (frame, tab) => connection && on.shared(frame, tab, connection),
         },
     });
     const retry = makeTimer(adapters, enter);
     const settling = makeTimer(adapters, settled);
-    const giveUp = makeTimer(adapters, () => poll());
+    const giveUp = makeTimer(adapters, poll);
     const waking = makeTimer(adapters, woken);
     let state = "stopped";
     let connection = null;
     let syncedFrom = Infinity; // number of the first sync that began after hello; without hello there is none
     let failures = 0; // of sockets, since one lived for SETTLE_MS
     let probes = 0;
-    let awayUntilMs = 0; // the server asked us not to come back before
+    let awayMs = 0; // how long the server doesn't want to see us, after our latest socket
 
     const isAsleep = () => ["stopped", "suspended", "signedout"].includes(state);
     /** Whether nothing is missed, and so the inbox need not be polled. */
@@ -66,7 +64,7 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
     const isUp = () => syncedFrom < Infinity;
     const goal = () => (tabs.leads ? "live" : "follower");
     /** Two sites, or two users one after the other, have nothing to do with each other. */
-    const group = () => [SUBPROTOCOL, on.user(), url].join(" ");
+    const group = () => `${SUBPROTOCOL} ${on.user()} ${url}`;
 
     function set(next, code = null) {
         const previous = state;
@@ -85,7 +83,7 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
     }
 
     function begin() {
-        failures = probes = awayUntilMs = 0;
+        failures = probes = awayMs = 0;
         if (!adapters.WebSocket) {
             poll();
             return;
@@ -132,12 +130,7 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
             url,
             intervals,
             on: {
-                hello(payload) {
-                    greeted(payload);
-                    if (isUp()) {
-                        tabs.tell(payload);
-                    }
-                },
+                hello: greeted,
                 frame(frame) {
                     tabs.relay(frame);
                     on.frame(frame);
@@ -154,13 +147,13 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
         connection?.close();
         connection = null;
         syncedFrom = Infinity;
-        shared.clear();
     }
 
     function greeted(payload) {
         syncedFrom = sync.started + 1;
         on.hello(payload);
         if (isUp()) {
+            tabs.tell(payload);
             pace();
             sync.refresh();
         }
@@ -209,20 +202,17 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
             signOut(code);
             return;
         }
-        if (tabs.leads) {
-            tabs.tell(isSilent ? false : null);
-        }
+        tabs.tell(isSilent ? false : null);
         if (code === OTHER_USER) {
             tabs.leave();
             on.otherUser();
         }
         failures += 1;
-        const awayMs = AWAY_MS[code];
-        awayUntilMs = now() + (awayMs ?? 0);
+        awayMs = AWAY_MS[code] ?? 0;
         if (state === "polling") {
-            probeLater(awayMs);
+            probeLater();
         } else if (awayMs || failures >= GIVE_UP_FAILURES) {
-            poll(awayMs, code);
+            poll(code);
         } else {
             retry.start(reconnectDelayMs(failures - 1, random));
             if (!giveUp.armed) {
@@ -236,25 +226,25 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
     }
 
     /** Go over to polling; a socket that is still opening goes on as a probe. */
-    function poll(awayMs, code) {
+    function poll(code) {
         giveUp.stop();
         probes = 0;
         if (!connection) {
-            probeLater(awayMs);
+            probeLater();
         }
         set("polling", code);
         sync.soon(0);
     }
 
-    function probeLater(awayMs) {
-        retry.start(awayMs ?? probeDelayMs(probes++, random));
+    function probeLater() {
+        retry.start(awayMs || probeDelayMs(probes++, random));
     }
 
     function woken() {
         probes = 0;
         if (connection) {
             connection.probe();
-        } else if (now() >= awayUntilMs) {
+        } else if (awayMs === 0) {
             enter();
         }
         sync.soon(0);
@@ -273,10 +263,10 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
         }
     }
 
-    /** Send a frame, for this tab or another one; return whether a socket took it. */
-    function send(frame, tab = tabs.id) {
+    /** Send a frame; return whether a socket, ours or another tab's, takes it. */
+    function send(frame) {
         if (tabs.leads) {
-            return !shared.note(frame, tab) || (connection?.send(frame) ?? false);
+            return connection?.send(frame) ?? false;
         }
         if (isUp()) {
             tabs.send(frame);
@@ -288,6 +278,10 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
         tabs,
         get state() {
             return state;
+        },
+        /** This tab's own socket, or `null`. */
+        get connection() {
+            return connection;
         },
         isAsleep,
         isGood,

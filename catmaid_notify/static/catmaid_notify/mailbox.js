@@ -4,33 +4,26 @@ export const KEPT = 100;
 /**
  * Return what one user has not read, as far as this page knows: fed by pushes and by unread sets, in whatever order they come.
  *
- * An unread set is a picture of the moment when its request ran. `requests()` is the number of requests so far, so that what
- * happened since the latest one began is not undone by its older picture.
+ * An unread set is a picture of the moment when its request ran. `sync.started` is the number of requests so far, so that what
+ * happened since the latest one began is not undone by its older picture. `seen` are the ids that were shown.
  */
-export function makeMailbox(requests) {
-    const unread = new Map(); // id → message
-    const arrived = new Map(); // id → requests before its push, for those that are in `unread`
-    const seen = new Set(); // ids that were shown; for the life of the page, whoever is signed in
+export function makeMailbox(sync, seen) {
+    const unread = new Map(); // id → {message, at}; `at`: requests before its push, -1 without one
     const read = new Set();
     let readAt = 0; // requests before the latest change from unread to read
-    let floor = -Infinity; // smaller ids were waiting already when more than KEPT were unread
+    let floor = Infinity; // smaller ids were waiting already: all at first, then those behind KEPT others
     let count = 0;
     let more = false; // there are more than `count`
 
-    const list = () => newestFirst(unread.values());
+    const list = () => newestFirst([...unread.values()].map(({ message }) => message));
 
-    function keep(messages) {
+    function keep(messages, at) {
         for (const message of messages) {
-            unread.set(message.id, message);
+            unread.set(message.id, { message, at });
             seen.add(message.id);
         }
         for (const { id } of list().slice(KEPT)) {
             unread.delete(id);
-        }
-        for (const id of arrived.keys()) {
-            if (!unread.has(id)) {
-                arrived.delete(id);
-            }
         }
     }
 
@@ -47,8 +40,7 @@ export function makeMailbox(requests) {
                 seen.add(id);
                 return false;
             }
-            arrived.set(id, requests());
-            keep([message]);
+            keep([message], sync.started);
             count += 1;
             return true;
         },
@@ -60,17 +52,19 @@ export function makeMailbox(requests) {
          * `{fresh, gone}`: messages to show as new, oldest first, each with `backlog`, and ids that were read elsewhere.
          */
         apply(unreadSet) {
-            if (requests() <= readAt) {
+            const { started } = sync;
+            if (started <= readAt) {
                 return null;
             }
             const messages = newestFirst(unreadSet.messages);
             const listed = new Set(messages.map(({ id }) => id));
             const unlisted = list().filter(({ id }) => !listed.has(id));
-            const pushedMeanwhile = unlisted.filter(({ id }) => arrived.get(id) >= requests());
+            const isPushedMeanwhile = ({ id }) => unread.get(id).at >= started;
+            const pushedMeanwhile = unlisted.filter(isPushedMeanwhile);
             const isComplete = unreadSet.count <= messages.length && !unreadSet.more;
             const oldest = messages.at(-1)?.id ?? -Infinity;
             const gone = unlisted
-                .filter((message) => !pushedMeanwhile.includes(message) && (isComplete || message.id > oldest))
+                .filter((message) => !isPushedMeanwhile(message) && (isComplete || message.id > oldest))
                 .map(({ id }) => id);
             const fresh = messages
                 .slice(0, KEPT)
@@ -80,11 +74,10 @@ export function makeMailbox(requests) {
 
             gone.forEach((id) => read.add(id));
             listed.forEach((id) => read.delete(id));
-            if (!isComplete) {
-                floor = Math.max(floor, oldest);
-            }
+            floor = Math.max(floor === Infinity ? -Infinity : floor, isComplete ? -Infinity : oldest);
             unread.clear();
-            keep([...messages, ...pushedMeanwhile]);
+            keep(messages, -1);
+            keep(pushedMeanwhile, started);
             count = unreadSet.count + pushedMeanwhile.length;
             more = unreadSet.more;
             return { fresh, gone };
@@ -98,24 +91,11 @@ export function makeMailbox(requests) {
         markRead(ids) {
             const isSure = !more && ids?.every((id) => unread.has(id) || read.has(id));
             const gone = (ids ?? [...unread.keys()]).filter((id) => unread.delete(id));
-            readAt = requests();
-            for (const id of ids ?? gone) {
-                arrived.delete(id);
-                read.add(id);
-            }
+            readAt = sync.started;
+            (ids ?? gone).forEach((id) => read.add(id));
             count = ids ? Math.max(count - gone.length, unread.size) : 0;
             more &&= Boolean(ids);
             return { gone, isSure };
-        },
-
-        /** Forget all but the ids that were shown. */
-        clear() {
-            unread.clear();
-            arrived.clear();
-            read.clear();
-            floor = -Infinity;
-            readAt = count = 0;
-            more = false;
         },
     };
 }

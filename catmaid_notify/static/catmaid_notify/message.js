@@ -1,9 +1,9 @@
-import { copy, part, safeUrl, timeAgo } from "./dom.js";
+import { copy, part, safeUrl } from "./dom.js";
 
 /** Longer texts scroll within their message, so the keyboard must be able to get into them. */
 const LONG_TEXT = 500; // characters
 
-/** Return the list item of a message. `open(event)` is called when its link is clicked, with whatever button. */
+/** Return the list item of a message, without words for its time (`drawTimes`). `open(event)` is called when its link is clicked, with whatever button. */
 export function drawMessage(root, { id, level, title, text, action, time, read }, open) {
     const item = copy(root, "message");
     const link = part(item, "title");
@@ -26,17 +26,5 @@ export function drawMessage(root, { id, level, title, text, action, time, read }
         button.ariaLabel = `${button.title}: ${link.textContent}`;
     }
     part(item, "time").dateTime = time;
-    drawTimes(item, root.lang);
     return item;
-}
-
-/** Bring the times within `element` up to date. */
-export function drawTimes(element, language) {
-    for (const time of element.querySelectorAll("time")) {
-        const date = new Date(time.dateTime);
-        if (!Number.isNaN(date.valueOf())) {
-            time.textContent = timeAgo(date, Date.now(), language);
-            time.title = date.toLocaleString(language);
-        }
-    }
 }

@@ -2,21 +2,21 @@ import { browserAdapters } from "./adapters.js";
 import { INTERVALS } from "./backoff.js";
 import { makeLifecycle } from "./lifecycle.js";
 import { makeMailbox } from "./mailbox.js";
+import { makeOnDemand } from "./ondemand.js";
 import { watchPage } from "./page.js";
 import {
     MESSAGE_READ,
     NEW_MESSAGE,
     OLD_DIALECT,
+    PUBLISH,
     REFUSED,
-    SUBSCRIBED,
+    SUBSCRIBE,
     TASK_PROGRESS,
-    UNSUBSCRIBED,
+    UNSUBSCRIBE,
 } from "./protocol.js";
-import { request } from "./request.js";
-import { toIds, toMessage, toTask } from "./shapes.js";
+import { makeRequests } from "./request.js";
+import { toIds, toMessage } from "./shapes.js";
 import { makeSync } from "./sync.js";
-import { makeTasks } from "./tasks.js";
-import { makeTopics } from "./topics.js";
 
 /**
  * Return a notifier, an `EventTarget`: the inbox of who is signed in, kept up to date by pushes and, where there is no socket,
@@ -40,7 +40,7 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
     const adapters = { ...browserAdapters(), ...options.adapters };
     const { document, reportError } = adapters;
     const intervals = { ...INTERVALS, ...options.intervals };
-    const requests = new Set(); // AbortControllers of those that are under way
+    const requests = makeRequests(adapters);
     const sync = makeSync({
         adapters,
         intervals,
@@ -52,41 +52,59 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
         intervals,
         sync,
         url: new URL(options.updatesUrl, document?.baseURI).href.replace(/^http/, "ws"),
-        on: { state: changed, user: () => user, hello, frame: receive, otherUser: () => switchUser("") },
+        on: {
+            state: changed,
+            user: () => user,
+            hello,
+            frame: receive,
+            otherUser: () => switchUser(""),
+            shared,
+        },
     });
     const { tabs } = lifecycle;
-    const mailbox = makeMailbox(() => sync.started);
-    const tasks = makeTasks(() => sync.started);
-    const topics = makeTopics({ send: lifecycle.send, call, unsent: fetchValues, id: tabs.id });
+    const topics = makeOnDemand(async () => {
+        const { makeTopics } = await adapters.importTopics();
+        return makeTopics({
+            notifier,
+            lifecycle,
+            events: { SUBSCRIBE, UNSUBSCRIBE, REFUSED },
+            url: topicsUrl,
+            request: requests.request,
+            receive,
+            fail,
+            call,
+        });
+    }, unloaded);
+    const tasks = makeOnDemand(async () => (await adapters.importTasks()).makeTasks(emit), unloaded);
+    const seen = new Set(); // ids of messages that were shown; for the life of the page, whoever is signed in
+    let mailbox = makeMailbox(sync, seen);
     let unwatch = null;
-    let isFirstSync = true;
     let closeCode = null;
-
-    const notifier = new EventTarget();
 
     // What comes in
 
     function changed(change) {
         closeCode = lifecycle.isGood() ? null : (change.code ?? closeCode);
         if (change.code === OLD_DIALECT) {
-            fail("socket", new Error("The server has another dialect; reload the page."), change.code);
+            fail("socket", new Error("The page is out of date."), change.code);
         }
         emit("state", change);
     }
 
-    function hello({ user: name, ping_ms: pingMs, poll_ms: pollMs, sync_ms: syncMs }) {
-        for (const [key, valueMs] of Object.entries({ pingMs, pollMs, syncMs })) {
+    function hello(payload) {
+        for (const name of ["ping", "poll", "sync"]) {
+            const valueMs = payload[`${name}_ms`];
             if (valueMs > 0) {
-                intervals[key] = valueMs;
+                intervals[`${name}Ms`] = valueMs;
             }
         }
-        if (meet(name)) {
-            lifecycle.part();
-        }
-        topics.resume();
+        meet(payload.user);
+        topics.part?.resume();
     }
 
     function receive({ event, payload, topic = null, sender = null, version, ref }) {
+        const detail = { event, payload, topic, sender };
+        const { started } = sync; // now, not when the module of tasks is loaded
         switch (event) {
             case NEW_MESSAGE:
                 pushed(toMessage(payload?.message));
@@ -95,20 +113,14 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
                 wereRead(payload?.all ? undefined : toIds(payload?.ids));
                 break;
             case TASK_PROGRESS:
-                progressed(toTask(payload));
+                tasks.use((part) => part.push(payload, started));
                 break;
-            case SUBSCRIBED:
-            case UNSUBSCRIBED:
-            case REFUSED: {
-                const refused = topics.answer({ event, ref, topic, payload });
-                if (refused) {
-                    fail("topic", new Error(`Topic ${refused}: ${payload?.reason ?? event}`));
-                }
+            case REFUSED:
+                topics.use((part) => part.refuse(detail, ref));
                 break;
-            }
             default: {
-                const detail = { event, payload, topic, sender };
-                if (topics.deliver({ ...detail, version })) {
+                const isAnswer = ref !== undefined;
+                if (!isAnswer && (topics.part?.deliver(detail, version) ?? true)) {
                     emit("event", detail);
                 }
             }
@@ -131,124 +143,69 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
             emit("unread", mailbox.unread);
         }
         if (!isSure) {
-            ask();
-        }
-    }
-
-    function progressed(task) {
-        if (task && tasks.update(task)) {
-            emit("progress", task);
-            emit("tasks", tasks.list);
+            sync.refresh();
         }
     }
 
     function synced(unreadSet) {
-        if (meet(unreadSet.user)) {
-            // The socket is still the former user's. A new one shows who it is now; this answer may be used already.
-            lifecycle.part();
-        }
+        meet(unreadSet.user);
         const applied = mailbox.apply(unreadSet);
         if (!applied) {
             sync.refresh();
             return;
         }
         const { fresh, gone } = applied;
-        const isFirst = isFirstSync;
-        const { news, changed: isChanged } = tasks.apply(unreadSet.tasks);
-        isFirstSync = false;
+        const { tasks: running } = unreadSet;
+        const { started } = sync;
         lifecycle.synced();
         if (gone.length > 0) {
             emit("read", { all: false, ids: gone });
         }
-        for (const { message, backlog } of fresh) {
-            emit("message", { message, backlog: backlog || isFirst, via: "sync" });
-        }
+        fresh.forEach((detail) => emit("message", { ...detail, via: "sync" }));
         emit("unread", mailbox.unread);
-        for (const task of news) {
-            emit("progress", task);
-        }
-        if (isChanged) {
-            emit("tasks", tasks.list);
-        }
+        tasks.use((part) => part.apply(running, started), running.length > 0);
         emit("sync", { ok: true });
-        fetchValues();
     }
 
-    /** Take note of who the server says is signed in; return whether it is somebody else than before. */
+    /** Take note of who the server says is signed in. */
     function meet(name) {
-        const previous = user;
-        if (!name || name === previous) {
-            return false;
-        }
-        if (previous) {
+        const isKnown = user !== "";
+        if (name && name !== user) {
             switchUser(name);
-            return true;
+            if (isKnown) {
+                // The socket is still the former user's. A new one shows who it is now; this answer may be used already.
+                lifecycle.part();
+            } else {
+                lifecycle.enter();
+            }
         }
-        user = name;
-        emit("user", { user, previous });
-        lifecycle.enter();
-        return false;
     }
 
     function switchUser(name) {
         const previous = user;
         user = name;
-        mailbox.clear();
-        tasks.clear();
-        topics.clear();
+        mailbox = makeMailbox(sync, seen);
+        tasks.forget();
         sync.forget();
-        isFirstSync = true;
         emit("user", { user, previous });
         emit("unread", mailbox.unread);
-        emit("tasks", tasks.list);
+        emit("tasks", []);
     }
 
     // What goes out
 
-    /** Ask for the last values of topics, while no socket brings them. The browser knows their ETag. */
-    async function fetchValues() {
-        const names = topics.names();
-        if (!topicsUrl || !names.length || !["waiting", "polling"].includes(lifecycle.state)) {
-            return;
-        }
-        try {
-            const query = new URLSearchParams(names.map((name) => ["topic", name]));
-            const { values, refused } = await answerOf(`${topicsUrl}?${query}`);
-            values.forEach(receive);
-            refused.forEach((topic) => receive({ event: REFUSED, topic }));
-        } catch (error) {
-            fail("topic", error);
-        }
-    }
-
-    async function ask() {
-        return !lifecycle.isAsleep() && sync.refresh();
-    }
-
-    function post(body) {
-        return answerOf(options.readUrl, {
-            method: "POST",
-            headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
-            body: JSON.stringify(body),
-            keepalive: true, // the click that reads a message may also leave the page
-        });
-    }
-
-    async function answerOf(url, init) {
-        const controller = new AbortController();
-        requests.add(controller);
-        try {
-            return (await request({ adapters, url, controller, ...init })).body;
-        } finally {
-            requests.delete(controller);
+    /** Another tab sends over this one's socket `connection`, or, without a frame, is gone. */
+    function shared(frame, tab, connection) {
+        if (frame?.event === PUBLISH && !topics.isLoading) {
+            connection.send(frame);
+        } else {
+            topics.use((part) => part.share(frame, tab, connection), Boolean(frame));
         }
     }
 
     /** The cookie comes first: unlike what the page was rendered with, it follows a login in another tab. */
     function token() {
-        const cookies = (document?.cookie ?? "").split("; ");
-        const cookie = cookies.find((one) => one.startsWith(`${csrfCookie}=`));
-        return cookie ? decodeURIComponent(cookie.slice(csrfCookie.length + 1)) : csrfToken;
+        return `; ${document?.cookie}`.split(`; ${csrfCookie}=`)[1]?.split(";")[0] ?? csrfToken;
     }
 
     function fail(kind, error, code = null) {
@@ -266,6 +223,13 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
         }
     }
 
+    /** A part of the client could not be loaded. It is tried again after the next request for the inbox. */
+    function unloaded(error, retry) {
+        fail("module", error);
+        notifier.addEventListener("sync", retry, { once: true });
+        sync.soon(intervals.pollMs);
+    }
+
     function emit(type, detail) {
         adapters.logger?.debug(type, detail);
         notifier.dispatchEvent(new CustomEvent(type, { detail }));
@@ -279,62 +243,68 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
         }
     }
 
-    const api = {
-        messagesUrl,
+    const notifier = new (class extends EventTarget {
+        messagesUrl = messagesUrl;
+
+        /** What this tab's own changes have as `sender`, where the page hands it on. */
+        id = tabs.id;
 
         get state() {
             return lifecycle.state;
-        },
+        }
 
         /** How messages come in at present: "websocket" (also where another tab has it), "polling" or "none". */
         get transport() {
             return lifecycle.isGood() ? "websocket" : lifecycle.isAsleep() ? "none" : "polling";
-        },
+        }
 
         /** The code with which the server closed the latest socket, where that explains the state; else `null`. */
         get closeCode() {
             return closeCode;
-        },
+        }
 
         /** Primary key of the user as text; empty while unknown. */
         get user() {
             return user;
-        },
+        }
 
         /** `{count, more, messages}`: the newest unread messages, newest first, and how many there are in all. */
         get unread() {
             return mailbox.unread;
-        },
+        }
 
         /** The running tasks. */
         get tasks() {
-            return tasks.list;
-        },
+            return tasks.part?.list ?? [];
+        }
 
         start() {
             unwatch ??= watchPage(adapters, lifecycle);
             lifecycle.start();
-        },
+        }
 
         stop() {
             lifecycle.stop();
             unwatch?.();
             unwatch = null;
-            for (const controller of requests) {
-                controller.abort();
-            }
-        },
+            requests.abort();
+        }
 
         /** Ask the inbox now. Resolves to whether it answered. */
-        sync: ask,
+        sync = sync.refresh;
 
         /** Mark messages as read, here and in the user's other tabs. Resolves to whether the server took it. */
         async markRead(what) {
-            const payload = what?.all === true ? { all: true } : { ids: toIds([what].flat()) };
+            const payload = what?.all ? { all: true } : { ids: toIds([what].flat()) };
             const reader = user;
             try {
                 if (payload.all || payload.ids.length > 0) {
-                    await post(payload);
+                    await requests.request(options.readUrl, {
+                        method: "POST",
+                        headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
+                        body: JSON.stringify(payload),
+                        keepalive: true, // the click that reads a message may also leave the page
+                    });
                     if (reader === user) {
                         const frame = { event: MESSAGE_READ, payload };
                         receive(frame);
@@ -344,29 +314,42 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
                 return true;
             } catch (error) {
                 fail("read", error);
-                ask(); // the server may have taken it all the same
+                sync.refresh(); // the server may have taken it all the same
                 return false;
             }
-        },
-
-        /** Resolves to whether, of all tabs of this browser that claim `key`, it is this one that gets it. */
-        claim: tabs.claim,
-
-        /** What this tab's own changes have as `sender`, where the page hands it on. */
-        id: tabs.id,
+        }
 
         /** Follow a topic: `fn({event, payload, topic, sender})`; the event `refused` says that it may not (any more). */
-        subscribe: topics.subscribe,
+        subscribe(topic, fn) {
+            let hasEnded = false;
+            let end;
+            topics.use((part) => {
+                if (!hasEnded) {
+                    end = part.subscribe(topic, fn);
+                }
+            });
+            return () => {
+                hasEnded = true;
+                end?.();
+            };
+        }
 
         /** Publish into a topic, at most once. Returns whether there was a socket to send it on. */
-        publish: topics.publish,
+        publish(topic, event, payload = null) {
+            const frame = { event: PUBLISH, topic, ref: tabs.id, payload: { event, payload, sender: tabs.id } };
+            if (topics.isLoading && lifecycle.isGood()) {
+                topics.use(() => lifecycle.send(frame)); // after what was followed before
+                return true;
+            }
+            return lifecycle.send(frame);
+        }
 
         /** Call `fn(detail)` at each event of this type. Returns a function that ends it, as does `signal`. */
-        on(type, fn, { signal } = {}) {
+        on(type, fn, options) {
             const listener = ({ detail }) => call(fn, detail);
-            notifier.addEventListener(type, listener, { signal });
+            notifier.addEventListener(type, listener, options);
             return () => notifier.removeEventListener(type, listener);
-        },
-    };
-    return Object.defineProperties(notifier, Object.getOwnPropertyDescriptors(api));
+        }
+    })();
+    return notifier;
 }

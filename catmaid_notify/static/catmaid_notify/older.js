@@ -1,19 +1,19 @@
-import { toMessage } from "./shapes.js";
-
 const TIMEOUT_MS = 15_000;
 
 /** The inbox behind the newest unread messages, page by page: the older unread ones, then those that were read. */
 export class Older {
     #notifier;
+    #toMessage;
     #before;
     #read;
 
     /** True when there is no further page. */
     ended = false;
 
-    constructor(notifier) {
+    constructor(notifier, toMessage) {
         const { count, messages } = notifier.unread;
         this.#notifier = notifier;
+        this.#toMessage = toMessage;
         this.#read = Number(count <= messages.length);
         this.#before = this.#read ? null : messages.at(-1)?.id;
     }
@@ -30,6 +30,6 @@ export class Older {
         this.#before = page.next;
         this.ended = page.next === null && this.#read === 1;
         this.#read ||= Number(page.next === null);
-        return page.messages.map(toMessage);
+        return page.messages.map(this.#toMessage);
     }
 }

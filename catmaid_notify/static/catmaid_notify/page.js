@@ -12,7 +12,7 @@ export function watchPage({ window, document }, { suspend, resume, wake, shown }
         // These two fire on the document, not on the window.
         [document, "freeze", suspend],
         [document, "resume", resume],
-        [document, "visibilitychange", () => document.visibilityState === "visible" && shown()],
+        [document, "visibilitychange", () => document.hidden || shown()],
     ]) {
         target?.addEventListener(type, fn, { signal });
     }

@@ -1,13 +1,22 @@
 /** From JSON that came over the network to frozen objects whose fields have the types that they should have. */
 
-const MESSAGE = { time: "", title: "", text: "", action: "", level: ["info", "success", "warning", "error"], read: false };
-const TASK = { title: "", state: ["running", "success", "failure"], done: 0, total: 0, text: "", updated: "" };
+const LEVELS = ["info", "success", "warning", "error"];
 
 /** Return a message, or `null` when it has no usable id. */
-export const toMessage = (raw) => (isId(raw?.id) ? shape(MESSAGE, raw) : null);
-
-/** Return a task, or `null` when it has no usable id. */
-export const toTask = (raw) => (raw?.id && typeof raw.id === "string" ? shape(TASK, raw) : null);
+export function toMessage(raw) {
+    const { id, time, title, text, action, level, read } = raw ?? {};
+    return isId(id)
+        ? Object.freeze({
+              id,
+              time: toText(time),
+              title: toText(title),
+              text: toText(text),
+              action: toText(action),
+              level: LEVELS.includes(level) ? level : LEVELS[0],
+              read: read === true,
+          })
+        : null;
+}
 
 /** Return the ids in `raw` that can be ids of messages. */
 export const toIds = (raw) => list(raw).filter(isId);
@@ -17,25 +26,14 @@ export function toUnreadSet(raw) {
     const { user, count, more, messages, tasks } = raw ?? {};
     return typeof user === "string" && isId(count) && Array.isArray(messages)
         ? {
-              user,
-              count,
+              ...raw,
               more: more === true,
               messages: messages.map(toMessage).filter((message) => message && !message.read),
-              tasks: list(tasks).map(toTask).filter(Boolean),
+              tasks: list(tasks), // as they are: tasks.js looks into them, where there are any
           }
         : null;
 }
 
 const isId = Number.isSafeInteger;
 const list = (value) => (Array.isArray(value) ? value : []);
-
-/** Take what is in `fields`, by its type: one of a list, else its first; a number from 0; or else like the default. */
-function shape(fields, raw) {
-    const result = { id: raw.id };
-    for (const [name, like] of Object.entries(fields)) {
-        const value = raw[name];
-        const isRight = Array.isArray(like) ? like.includes(value) : typeof value === typeof like && !(value < 0);
-        result[name] = isRight ? value : Array.isArray(like) ? like[0] : like;
-    }
-    return Object.freeze(result);
-}
+const toText = (value) => (typeof value === "string" ? value : "");

@@ -1,5 +1,5 @@
-import { failureDelayMs, pollDelayMs, retryAfterMs } from "./backoff.js";
-import { request } from "./request.js";
+import { failureIntervalMs, pollDelayMs, retryAfterMs } from "./backoff.js";
+import { makeRequests } from "./request.js";
 import { toUnreadSet } from "./shapes.js";
 import { makeTimer } from "./timer.js";
 
@@ -10,10 +10,10 @@ import { makeTimer } from "./timer.js";
 export function makeSync({ adapters, url, intervals, on }) {
     const { now, wallNow, random } = adapters;
     const timer = makeTimer(adapters, due);
-    let current = null; // AbortController of the request that is under way
+    const requests = makeRequests(adapters);
+    let current = 0; // number of the request that is under way, if there is one
     let started = 0;
-    let waiters = []; // for the request that is under way, or the next one
-    let later = []; // for the one after that
+    const waiters = []; // {resolve, after}: for the first request that begins after that one
     let intervalMs = 0; // 0: paused
     let sinceMs = -Infinity; // when the interval began
     let dueAtMs = 0;
@@ -29,8 +29,7 @@ export function makeSync({ adapters, url, intervals, on }) {
 
     function arm() {
         if (intervalMs && !current) {
-            const { pollMs } = intervals;
-            armAt(sinceMs + (failures ? failureDelayMs(failures, pollMs, random) : pollDelayMs(intervalMs, random)));
+            armAt(sinceMs + pollDelayMs(failures ? failureIntervalMs(failures, intervals.pollMs) : intervalMs, random));
         }
     }
 
@@ -43,46 +42,41 @@ export function makeSync({ adapters, url, intervals, on }) {
     }
 
     async function begin() {
-        const controller = new AbortController();
-        current = controller;
+        current = ++started;
+        const number = current;
         timer.stop();
         sinceMs = now();
-        started += 1;
         let unreadSet, failure;
         try {
-            unreadSet = await ask(controller);
+            const { response, body } = await requests.request(url, {
+                headers: etag && { "If-None-Match": etag },
+                cache: "no-store", // our own ETag, not the browser's: a 304 must reach us
+            });
+            unreadSet = body === undefined ? last : toUnreadSet(body);
+            if (!unreadSet) {
+                throw new Error("not an unread set");
+            }
+            if (current === number && body) {
+                etag = response.headers.get("ETag");
+                last = unreadSet;
+            }
         } catch (error) {
             failure = error;
         }
-        if (current === controller) {
-            current = null;
+        if (current === number) {
+            current = 0;
             finish(unreadSet, failure);
         }
     }
 
-    async function ask(controller) {
-        const { response, body } = await request({
-            adapters,
-            url,
-            controller,
-            headers: etag && { "If-None-Match": etag },
-            cache: "no-store", // our own ETag, not the browser's: a 304 must reach us
-        });
-        const unreadSet = body === undefined ? last : toUnreadSet(body);
-        if (!unreadSet) {
-            throw new Error("The answer is not an unread set.");
-        }
-        if (current === controller && body) {
-            etag = response.headers.get("ETag");
-            last = unreadSet;
-        }
-        return unreadSet;
-    }
-
     function finish(unreadSet, failure) {
-        const answered = waiters;
-        waiters = later;
-        later = [];
+        for (const waiter of waiters.splice(0)) {
+            if (waiter.after < started) {
+                waiter.resolve(!failure);
+            } else {
+                waiters.push(waiter);
+            }
+        }
         failures = failure ? failures + 1 : 0;
         if (failure) {
             hold(failure);
@@ -93,7 +87,6 @@ export function makeSync({ adapters, url, intervals, on }) {
         } else {
             on.result(unreadSet);
         }
-        settle(answered, !failure);
         if (waiters.length > 0 && !current) {
             due();
         }
@@ -101,22 +94,15 @@ export function makeSync({ adapters, url, intervals, on }) {
 
     function hold({ status, retryAfter }) {
         const askedMs = retryAfterMs(retryAfter, wallNow());
-        if ((status === 429 || status === 503) && askedMs !== null) {
+        if ((status === 429 || status === 503) && askedMs > 0) {
             failures = 1; // the server's word replaces our own back-off
             holdUntilMs = now() + askedMs;
         }
     }
 
     function cancel() {
-        const controller = current;
-        current = null;
-        controller?.abort();
-    }
-
-    function settle(resolvers, answered) {
-        for (const resolve of resolvers) {
-            resolve(answered);
-        }
+        current = 0;
+        requests.abort();
     }
 
     return {
@@ -146,22 +132,22 @@ export function makeSync({ adapters, url, intervals, on }) {
          *
          * Resolves to whether the server gave an answer. Waits as long as the server asked us to (`Retry-After`).
          */
-        refresh() {
-            return new Promise((resolve) => {
-                if (current) {
-                    later.push(resolve);
-                } else {
-                    waiters.push(resolve);
-                    due();
-                }
-            });
+        async refresh() {
+            return (
+                intervalMs > 0 &&
+                new Promise((resolve) => {
+                    waiters.push({ resolve, after: started });
+                    if (!current) {
+                        due();
+                    }
+                })
+            );
         },
 
         /** Drop what is remembered of earlier answers, and the request that is under way. */
         forget() {
             etag = null;
             cancel();
-            waiters.push(...later.splice(0));
             arm();
         },
 
@@ -171,7 +157,7 @@ export function makeSync({ adapters, url, intervals, on }) {
             failures = 0;
             timer.stop();
             cancel();
-            settle([...waiters.splice(0), ...later.splice(0)], false);
+            waiters.splice(0).forEach(({ resolve }) => resolve(false));
         },
     };
 }

@@ -1,4 +1,4 @@
-import { CLAIM_MS, LEADER_ANSWER_MS, LEADER_QUIET_MS } from "./backoff.js";
+import { LEADER_ANSWER_MS, LEADER_QUIET_MS } from "./backoff.js";
 import { makeTimer } from "./timer.js";
 
 /**
@@ -9,14 +9,12 @@ import { makeTimer } from "./timer.js";
  * is silent for too long loses the lock. Where there are no locks, every tab leads itself; the channel is there all the same.
  *
  * `on` has `lead()`, `lose()`, `follow(hello)` with `null` or `false` while the leader has no socket, `frame(frame)`, and, for the leader,
- * `send(frame, tab)` and `leave(tab)`.
+ * `send(frame, tab)`, without a frame when that tab is gone.
  */
 export function makeTabs({ adapters, on }) {
     const { BroadcastChannel, locks, random } = adapters;
     const id = String(random()); // tells this tab from the others
     const quiet = makeTimer(adapters, silent);
-    const claims = new Map(); // key → {resolve, timer}, while others may object
-    const taken = new Set(); // keys that some tab has got
     let group; // name of the lock and the channel
     let channel = null;
     let membership = null; // AbortController
@@ -54,9 +52,6 @@ export function makeTabs({ adapters, on }) {
         quiet.stop();
         leads = false;
         term = 0;
-        for (const key of claims.keys()) {
-            settle(key, true);
-        }
     }
 
     function contend(steal) {
@@ -64,13 +59,10 @@ export function makeTabs({ adapters, on }) {
         membership = new AbortController();
         const { signal } = membership;
         const hold = () =>
+            signal.aborted ||
             new Promise((resolve) => {
                 signal.onabort = resolve;
-                if (signal.aborted) {
-                    resolve();
-                } else {
-                    lead();
-                }
+                lead();
             });
         if (!locks) {
             lead();
@@ -98,12 +90,14 @@ export function makeTabs({ adapters, on }) {
     }
 
     /**
-     * Tell the others, as their leader, that there is a socket that said hello, or, with `null`, that there is none; `false`:
+     * Tell the others, if this tab leads, that there is a socket that said hello, or, with `null`, that there is none; `false`:
      * and that what it should have brought may be missing.
      */
     function tell(hello) {
         said = hello;
-        post({ lead: hello, term });
+        if (leads) {
+            post({ lead: hello, term });
+        }
     }
 
     function post(data) {
@@ -111,19 +105,13 @@ export function makeTabs({ adapters, on }) {
     }
 
     function receive(data) {
-        const { from, claim, frame, send } = data;
+        const { from, frame, send } = data;
         if (data.share) {
             on.frame(data.share);
-        } else if (data.taken) {
-            take(data.taken, false);
-        } else if (claim) {
-            object(claim, from);
         } else if (leads) {
             if (data.ask) {
                 tell(said);
-            } else if (data.bye) {
-                on.leave(from);
-            } else if (send) {
+            } else if (send || data.bye) {
                 on.send(send, from);
             }
         } else if (data.lead !== undefined && data.term >= term) {
@@ -155,51 +143,12 @@ export function makeTabs({ adapters, on }) {
         }
     }
 
-    /** Resolves to whether this is the tab, of all that ask or ever asked, that gets `key`. */
-    async function claim(key) {
-        return (
-            !taken.has(key) &&
-            !claims.has(key) &&
-            new Promise((resolve) => {
-                const timer = makeTimer(adapters, () => take(key, true));
-                claims.set(key, { resolve, timer });
-                timer.start(CLAIM_MS);
-                post({ claim: key });
-            })
-        );
-    }
-
-    /** Of two tabs that claim the same in the same moment, the one with the smaller id gets it. */
-    function object(key, from) {
-        if (taken.has(key)) {
-            post({ taken: key });
-        } else if (from < id) {
-            settle(key, false);
-        }
-    }
-
-    function take(key, isOurs) {
-        taken.add(key);
-        if (isOurs) {
-            post({ taken: key });
-        }
-        settle(key, isOurs);
-    }
-
-    function settle(key, isOurs) {
-        const { timer, resolve } = claims.get(key) ?? {};
-        claims.delete(key);
-        timer?.stop();
-        resolve?.(isOurs);
-    }
-
     return {
         id,
         join,
         listen,
         leave,
         tell,
-        claim,
         get leads() {
             return leads;
         },

@@ -7,7 +7,7 @@ export function makeTimer({ setTimeout, clearTimeout }, fn) {
             handle = setTimeout(() => {
                 handle = null;
                 fn();
-            }, Math.max(0, delayMs));
+            }, delayMs);
         },
         stop() {
             clearTimeout(handle);

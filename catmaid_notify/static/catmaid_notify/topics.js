@@ -1,23 +1,26 @@
-import { PUBLISH, REFUSED, SUBSCRIBE, UNSUBSCRIBE } from "./protocol.js";
-
 /**
- * Return the topics that this page follows. `send(frame)` returns whether a socket takes it; `call(fn, value)` never throws;
- * `unsent()` hears that no socket took a new topic; `id` is this tab's own.
+ * Return the topics that this tab follows, and those that other tabs follow over its socket. Loaded when there is the first one.
+ *
+ * `lifecycle` sends; `request` asks for what is at `url`, where last values are; `receive(frame)` takes them in;
+ * `fail(kind, error)` hears what went wrong; `call(fn, value)` never throws.
+ *
+ * The names of events come from the core: this module imports nothing, so that bundlers don't split the core for it.
  */
-export function makeTopics({ send, call, unsent, id }) {
+export function makeTopics({ notifier, lifecycle, events, url, request, receive, fail, call }) {
+    const { SUBSCRIBE, UNSUBSCRIBE, REFUSED } = events;
+    const { id } = notifier; // the `ref` of what this tab publishes
+    const ref = `${id} follows`; // and of its other requests
     const followersOf = new Map(); // topic → set of functions
     const values = new Map(); // topic → what was published last, where the server keeps that
-    const asked = new Map(); // ref → frame, until the server has answered
-    let count = 0;
+    const othersOn = new WeakMap(); // socket of this tab → topic → set of the other tabs that follow it there
 
-    function ask(event, topic, payload) {
-        const ref = `${id}.${++count}`;
-        const frame = { event, topic, ref, ...(payload && { payload }) };
-        const isSent = send(frame);
-        if (isSent && event !== UNSUBSCRIBE) {
-            asked.set(ref, frame);
+    const ask = (topic) => lifecycle.send({ event: SUBSCRIBE, topic, ref });
+
+    /** A topic is left by the last of those who share the socket. */
+    function leave(topic) {
+        if (!followersOf.has(topic) && !othersOn.get(lifecycle.connection)?.get(topic)?.size) {
+            lifecycle.send({ event: UNSUBSCRIBE, topic, ref });
         }
-        return isSent;
     }
 
     function tell(topic, detail) {
@@ -31,6 +34,25 @@ export function makeTopics({ send, call, unsent, id }) {
         values.delete(topic);
     }
 
+    /** Ask for the last values, while no socket brings them. The browser knows their ETag. */
+    async function refresh() {
+        const topics = [...followersOf.keys()];
+        if (!url || topics.length === 0 || !["waiting", "polling"].includes(lifecycle.state)) {
+            return;
+        }
+        try {
+            const query = new URLSearchParams(topics.map((topic) => ["topic", topic]));
+            const { body } = await request(`${url}?${query}`);
+            body.values.forEach(receive);
+            body.refused.forEach((topic) => receive({ event: REFUSED, topic }));
+        } catch (error) {
+            fail("topic", error);
+        }
+    }
+
+    notifier.on("sync", ({ ok }) => ok && refresh());
+    notifier.on("user", () => values.clear()); // they were another user's
+
     return {
         /** Follow `topic`; return a function that ends it. */
         subscribe(topic, fn) {
@@ -38,8 +60,8 @@ export function makeTopics({ send, call, unsent, id }) {
             if (!followers) {
                 followers = new Set();
                 followersOf.set(topic, followers);
-                if (!ask(SUBSCRIBE, topic)) {
-                    unsent();
+                if (!ask(topic)) {
+                    refresh();
                 }
             }
             const follower = (value) => fn(value); // so that the same function can follow twice
@@ -50,30 +72,16 @@ export function makeTopics({ send, call, unsent, id }) {
             return () => {
                 if (followers.delete(follower) && !followers.size && followersOf.get(topic) === followers) {
                     forget(topic);
-                    ask(UNSUBSCRIBE, topic);
+                    leave(topic);
                 }
             };
         },
 
-        /** Names of the topics. */
-        names: () => [...followersOf.keys()],
-
-        /** Forget the last values: they were another user's. */
-        clear: () => values.clear(),
-
-        /** Publish into `topic`; return whether it was sent, which does not say that the server took it. */
-        publish: (topic, event, payload = null) => ask(PUBLISH, topic, { event, payload, sender: id }),
-
         /** Follow everything again on a new socket. */
-        resume() {
-            asked.clear();
-            for (const topic of followersOf.keys()) {
-                ask(SUBSCRIBE, topic);
-            }
-        },
+        resume: () => followersOf.forEach((_, topic) => ask(topic)),
 
         /** Hand an event to those who follow its topic, unless they have it or a newer value; return whether it was news. */
-        deliver({ version, ...detail }) {
+        deliver(detail, version) {
             const { topic } = detail;
             if (version && followersOf.has(topic)) {
                 if (version <= values.get(topic)?.version) {
@@ -85,40 +93,36 @@ export function makeTopics({ send, call, unsent, id }) {
             return true;
         },
 
-        /** Take the server's answer; return the topic that it refused to let this page follow or publish into. */
-        answer({ event, ref, topic, payload }) {
-            const frame = ref === undefined ? followersOf.has(topic) && { event: SUBSCRIBE, topic } : asked.get(ref);
-            asked.delete(ref);
-            if (event !== REFUSED || !frame) {
-                return undefined;
+        /** Take a refusal: an answer to this tab or another one, or, without a `ref`, something for all who follow the topic. */
+        refuse(detail, about = ref) {
+            const { topic, payload, event } = detail;
+            const isFollowed = about === ref && followersOf.has(topic);
+            if (isFollowed) {
+                tell(topic, detail);
+                forget(topic);
             }
-            if (frame.event === SUBSCRIBE) {
-                tell(frame.topic, { event, payload, topic: frame.topic, sender: null });
-                forget(frame.topic);
+            if (isFollowed || about === id) {
+                fail("topic", new Error(`Topic ${topic}: ${payload?.reason ?? event}`));
             }
-            return frame.topic;
-        },
-    };
-}
-
-/** Return the notes of which tabs follow which topics on the one socket that they share. */
-export function makeSharedTopics() {
-    const tabsOf = new Map(); // topic → set of tabs
-    return {
-        clear: () => tabsOf.clear(),
-
-        /** Take note of what a tab asks the server; return whether the server has to know: a topic is left by its last tab. */
-        note({ event, topic }, tab) {
-            const tabs = tabsOf.get(topic) ?? new Set();
-            tabsOf.set(topic, tabs);
-            if (event === SUBSCRIBE) {
-                tabs.add(tab);
-            }
-            return event !== UNSUBSCRIBE || (tabs.delete(tab) && !tabs.size);
         },
 
-        /** Return the frames that a tab has not sent before it went away. */
-        farewell: (tab) =>
-            [...tabsOf].filter(([, tabs]) => tabs.has(tab)).map(([topic]) => ({ event: UNSUBSCRIBE, topic })),
+        /** Hand on what another tab asks over this tab's socket, if the server has to know; without a frame, that tab is gone. */
+        share(frame, tab, connection) {
+            const tabsOf = othersOn.get(connection) ?? new Map();
+            othersOn.set(connection, tabsOf);
+            if (frame?.event === SUBSCRIBE) {
+                const tabs = tabsOf.get(frame.topic) ?? new Set();
+                tabsOf.set(frame.topic, tabs.add(tab));
+            }
+            if (frame && frame.event !== UNSUBSCRIBE) {
+                connection.send(frame);
+                return;
+            }
+            for (const [topic, tabs] of tabsOf) {
+                if ((!frame || frame.topic === topic) && tabs.delete(tab)) {
+                    leave(topic);
+                }
+            }
+        },
     };
 }

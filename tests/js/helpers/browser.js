@@ -6,7 +6,8 @@ import { makeSite } from "./site.js";
  * A browser with several tabs on one server: `await browser.open()` gives what `makeSite` gives, started, and these:
  *
  * - `close()`, as people do it, and `crash()`: the tab is gone without a word;
- * - `hang()`, `recover()`: nothing of it runs meanwhile, and then all that has come in.
+ * - `hang()`, `recover()`: nothing of it runs meanwhile, and then all that has come in;
+ * - `adapters`: what its surroundings are, for what isn't part of the notifier.
  */
 export class FakeBrowser {
     clock = new FakeClock();
@@ -70,6 +71,7 @@ export class FakeBrowser {
         site.notifier.start();
         await clock.advance(0);
         return Object.assign(site, {
+            adapters: { ...adapters, random: () => this.#count / 1000, document: site.document, window: site.window },
             close: async () => {
                 site.window.fire("pagehide");
                 await site.crash();

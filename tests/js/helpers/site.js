@@ -1,15 +1,35 @@
 import { setMaxListeners } from "node:events";
 
 import { createNotifier } from "../../../catmaid_notify/static/catmaid_notify/index.js";
+import * as tasks from "../../../catmaid_notify/static/catmaid_notify/tasks.js";
+import * as topics from "../../../catmaid_notify/static/catmaid_notify/topics.js";
 import { FakeClock } from "./clock.js";
 import { FakeServer } from "./server.js";
 
-/** A page with a notifier on it, its server and its clock; nothing is started. */
-export function makeSite({ random = 0.5, adapters = {}, clock = new FakeClock(), server = new FakeServer(clock), ...options } = {}) {
-    const document = new FakeTarget({ baseURI: "https://lab.example/catmaid/page", cookie: "", visibilityState: "visible" });
+/** What is loaded on demand, without the delay of a real `import()`. */
+const LOADED = { importTasks: async () => tasks, importTopics: async () => topics };
+
+/**
+ * A page with a notifier on it, its server and its clock; nothing is started. `create` is what makes the notifier, another one than
+ * that of the modules loads by itself what it needs.
+ */
+export function makeSite({
+    random = 0.5,
+    adapters = {},
+    clock = new FakeClock(),
+    server = new FakeServer(clock),
+    create = createNotifier,
+    ...options
+} = {}) {
+    const document = new FakeTarget({
+        baseURI: "https://lab.example/catmaid/page",
+        cookie: "",
+        hidden: false,
+        hasFocus: () => false,
+    });
     const window = new FakeTarget();
     const thrown = [];
-    const notifier = createNotifier({
+    const notifier = create({
         user: "7",
         unreadUrl: "/catmaid/notify/unread",
         readUrl: "/catmaid/notify/read",
@@ -28,6 +48,7 @@ export function makeSite({ random = 0.5, adapters = {}, clock = new FakeClock(),
             document,
             window,
             reportError: (error) => thrown.push(error),
+            ...(create === createNotifier && LOADED),
             ...adapters,
         },
     });

@@ -1,6 +1,7 @@
 /** A page that uses all of the client's API; the compiler checks it against the declarations. Nothing runs it. */
 import { createNotifier, type Message, type Notifier } from "catmaid-notify";
 import { feedCatmaid } from "catmaid-notify/catmaid.js";
+import { makeClaims } from "catmaid-notify/claims.js";
 import { attachInbox } from "catmaid-notify/inbox.js";
 import { HELLO, NO_SESSION, SUBPROTOCOL } from "catmaid-notify/protocol.js";
 
@@ -29,7 +30,9 @@ const end: () => void = notifier.subscribe("sheet:42", ({ payload }) => payload)
 const sent: boolean = notifier.publish("sheet:42", "saved", { cell: "B2" });
 void notifier.markRead(notifier.unread.messages.map(({ id }) => id)).then((ok: boolean) => ok && sent);
 void notifier.markRead({ all: true });
-void notifier.claim("toast 7").then((isOurs: boolean) => isOurs && notifier.state === "follower");
+const claim = makeClaims("/lab/", { signal: controller.signal });
+void claim("toast 7").then((isOurs: boolean) => isOurs && notifier.state === "follower");
+notifier.on("error", ({ kind }) => kind === "module");
 const detach: () => void = attachInbox(notifier, document.body, { toasts: false });
 detach();
 end();
@@ -40,6 +43,8 @@ feedCatmaid(notifier, CATMAID);
 
 // @ts-expect-error there is no such event
 notifier.on("messages", () => {});
+// @ts-expect-error that is makeClaims()
+void notifier.claim("toast 7");
 // @ts-expect-error ids are numbers
 void notifier.markRead("7");
 // @ts-expect-error the inbox has to be somewhere
