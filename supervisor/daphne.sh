@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts Daphne with the variables of a file, for who keeps the site's secrets there. In site.conf:
-#     command=/srv/mysite/daphne.sh --unix-socket /run/mysite/asgi-%(process_num)d.sock
+#     command=/srv/mysite/daphne.sh -e unix:/run/mysite/asgi-%(process_num)d.sock:backlog=1024
 set -eu
 if [ -r /etc/mysite.env ]; then
     set -a

@@ -135,6 +135,11 @@ class Site:
         return max(60, round(3 * self.ping_seconds))
 
     @property
+    def asgi_backlog(self) -> int:
+        """How many wait to be accepted by Daphne. By itself it lets 50, and turns away all others who come at once."""
+        return 1024
+
+    @property
     def ping(self) -> str:
         """The ping interval as people write it."""
         return f"{self.ping_seconds:g}"
@@ -145,8 +150,8 @@ class Site:
         address, _, path = bind.partition(":")
         match self.asgi_server:
             case "daphne":
-                where = f"-b {address} -p {path}" if self.asgi_port else f"--unix-socket {path}"
-                options = f"{where} --proxy-headers"
+                endpoint = f"tcp:port={path}:interface={address}" if self.asgi_port else f"unix:{path}"
+                options = f"-e {endpoint}:backlog={self.asgi_backlog} --proxy-headers"
             case "uvicorn":
                 where = f"--host {address} --port {path}" if self.asgi_port else f"--uds {path}"
                 # Whoever can open a unix socket is the proxy; a TCP port can be opened by every account of the machine.

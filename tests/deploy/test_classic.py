@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.deploy.kit import check_all
-from tests.support.environment import require
 from tests.support.site import Site
 
-pytestmark = pytest.mark.real
-
-
-@pytest.fixture(autouse=True)
-def _needs_nginx():
-    require("nginx")
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("needs_nginx")]
 
 
 def run_guide(site: Site, **options):

@@ -13,13 +13,13 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.deploy.kit import check_all, check_pages, run_units, wait_until_served
-from tests.support.environment import PROGRAMS, require
+from tests.support.environment import PROGRAMS
 from tests.support.ports import free_port
 from tests.support.process import ROOT
 from tests.support.servers import nginx_conf
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("needs_nginx")]
 TRUSTING = {
     "USE_X_FORWARDED_HOST": True,
     "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
@@ -27,11 +27,6 @@ TRUSTING = {
 SUB = {"FORCE_SCRIPT_NAME": "/sub", "STATIC_URL": "/sub/static/"}
 PARTS = ("upstream.conf", "channels.conf", "limits.conf")
 slow = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _needs_nginx():
-    require("nginx")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,6 @@ def test_wsgi_only(make_site, browser):
         page = browser.page(site, ann, f"/inbox/?timings={timings}")
         page.wait_for_function("() => window.catmaidNotify?.state === 'polling'", timeout=60_000)
         page.locator(".catmaid-notify__bell").click()
-        assert "No live connection: checking every 2 seconds." in page.locator("body").inner_text()
+        page.get_by_text("No live connection: checking every 2 seconds.").wait_for()  # the panel is loaded now
         check_pages(site, ann)
         page.wait_for_function("() => window.catmaidNotify.unread.count === 1", timeout=30_000)

@@ -14,16 +14,10 @@ from django.conf import settings
 
 from catmaid_notify.layers import RabbitmqChannelLayer
 from tests.deploy.kit import check_all, wait_until_served
-from tests.support.environment import require
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240), pytest.mark.usefixtures("needs_nginx")]
 slow = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _needs_nginx():
-    require("nginx")
 
 
 @pytest.mark.parametrize("wsgi", ["gunicorn", pytest.param("uwsgi", marks=slow)])

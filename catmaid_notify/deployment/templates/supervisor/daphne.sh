@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts Daphne with the variables of a file, for who keeps the site's secrets there. In site.conf:
-#     command={{ site.directory }}/daphne.sh --unix-socket {{ asgi_socket }}
+#     command={{ site.directory }}/daphne.sh -e unix:{{ asgi_socket }}:backlog={{ site.asgi_backlog }}
 set -eu
 if [ -r /etc/{{ site.name }}.env ]; then
     set -a
