@@ -1,7 +1,7 @@
 """``python -m tests.faults``: the whole matrix of faults, or some of it. What `make faults` runs.
 
 Faults that take long have an installation of their own, beside the one that all others happen to: each such lane is a
-process that runs this command again.
+process that runs this command again. SIGTERM and SIGINT end them, and all that they have started.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ import resource
 import secrets
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import report
+from tests.faults import ending, report
 from tests.faults.matrix import FAULTS
 from tests.faults.runner import run_lane
 from tests.faults.world import SMALL, Plan
 from tests.support.process import ROOT
 
+WHOLE = ("main", "second")
+"""Lanes with all the clients and tabs; both have about half of the faults that need no longer than some minutes."""
 BESIDE = replace(SMALL, users=15)
-"""Who is there in the lanes beside the main one, which needs the machine more."""
+"""Who is there in the lanes beside them, which hold what takes longest."""
 
 
 def arguments() -> argparse.Namespace:
@@ -48,8 +51,9 @@ async def run_lanes(given: argparse.Namespace) -> list[list[str]]:
     lanes: dict[str, list[str]] = {}
     for name in given.names:
         lanes.setdefault(FAULTS[name].lane, []).append(name)
-    found = await asyncio.gather(*[_lane(given, lane, names) for lane, names in lanes.items()])
-    return sorted(row for rows in found for row in rows)
+    async with asyncio.TaskGroup() as group:  # which waits for all of them, also when this is cancelled
+        running = [group.create_task(_lane(given, lane, names)) for lane, names in lanes.items()]
+    return sorted(row for lane in running for row in lane.result())
 
 
 async def _lane(given: argparse.Namespace, lane: str, names: list[str]) -> list[list[str]]:
@@ -58,7 +62,13 @@ async def _lane(given: argparse.Namespace, lane: str, names: list[str]) -> list[
     options += ["--keep", str(given.keep / lane)] if given.keep else []
     command = [sys.executable, "-m", "tests.faults", *options]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+        raise
     if process.returncode:
         return [
             [name, f"the lane {lane!r} ended with {process.returncode}", *["-"] * 6, "**failed**"] for name in names
@@ -74,11 +84,11 @@ def run_here(given: argparse.Namespace) -> None:
     plan = Plan(seed=given.seed, short=given.short, soak_seconds=60 * given.soak)
     if given.short:
         plan = replace(plan, size=SMALL)
-    elif given.lane != "main":
+    elif given.lane not in WHOLE:
         plan = replace(plan, size=BESIDE)
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
         faults = [FAULTS[name] for name in given.names]
-        outcomes = asyncio.run(run_lane(given.keep or Path(folder), plan, faults))
+        outcomes = ending.run(run_lane(given.keep or Path(folder), plan, faults))
     print(json.dumps([report.cells(outcome) for outcome in outcomes]))
 
 
@@ -89,7 +99,7 @@ def main() -> int:
         run_here(given)
         return 0
     print(f"seed {given.seed}", file=sys.stderr, flush=True)
-    rows = asyncio.run(run_lanes(given))
+    rows = ending.run(run_lanes(given))
     table = report.markdown(rows)
     print(table)
     if given.markdown:

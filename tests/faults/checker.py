@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 SLOW_SECONDS = 2.0
 """A message that takes longer was not simply pushed."""
+AT_ONCE_SECONDS = 1.0
+"""What a push may take on a busy machine."""
+SOURCES = {"web", "worker", "script"}
+"""All producers."""
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, math.inf)
 """Upper ends of the bars of a histogram, in seconds."""
 
@@ -114,6 +118,17 @@ def slow_until(verdict: Verdict, since: float, *, until: float = math.inf) -> fl
     """
     slow = [one.acked for one in verdict.showings if since <= one.acked < until and one.seconds > SLOW_SECONDS]
     return max(slow, default=since) - since
+
+
+def came_at_once(entries: Iterable[Entry], run: str, begin: float, end: float) -> bool:
+    """Return whether all that every producer has created in a span of time was shown within `AT_ONCE_SECONDS`."""
+    everything = list(entries)
+    acked = {one.number for one in everything if one.kind == "acked" and one.run == run and begin <= one.at < end}
+    if not {number.split(".")[1].rstrip("0123456789") for number in acked} >= SOURCES:
+        return False
+    verdict = check(everything, run)
+    is_late = any(one.seconds > AT_ONCE_SECONDS for one in verdict.showings if one.number in acked)
+    return not is_late and acked.isdisjoint(number for _, number in verdict.lost)
 
 
 def histogram(seconds: Sequence[float]) -> list[int]:

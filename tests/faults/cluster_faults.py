@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.faults.checker import slow_until
+from tests.faults.ending import to_thread
 from tests.faults.faults import Criterion, Measure, fault
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 async def node_lost(world: World) -> Sequence[Criterion]:
     first, second, third = world.nodes
     killed = world.phase("killed")
-    await asyncio.to_thread(first.kill)
+    await to_thread(first.kill)
     await asyncio.sleep(world.span(40, 10))
     back = world.phase("back")
-    await asyncio.to_thread(first.start)
+    await to_thread(first.start)
     await asyncio.sleep(10)
     cut = world.phase("cut off")
     # Whoever has the receiving connection now may be any of them: each is cut off once.
@@ -50,4 +51,4 @@ async def _cookie(node: Broker, others: Sequence[Broker], cookie: str) -> None:
     for other in others:
         name = f"'{other.name}'"
         code = f"erlang:set_cookie({name}, '{cookie}'), erlang:disconnect_node({name})."
-        await asyncio.to_thread(node.ctl, "eval", code)
+        await to_thread(node.ctl, "eval", code)

@@ -69,6 +69,12 @@ def fault(
     return register
 
 
+BACK = ("probeMs", "failureCapMs", "settleMs")
+"""The client's waiting times that pass at most, one after the other, until it is live again after trouble."""
+ASKED = ("pingMs", "silenceGraceMs", "probeAnswerMs")
+"""Those that pass until it takes a silent socket for a dead one, and asks the inbox."""
+
+
 def p99(seconds: Sequence[float]) -> float:
     """Return the 99th percentile; infinity where nothing was measured."""
     return percentile(seconds, 99) if seconds else math.inf

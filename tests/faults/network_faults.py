@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from tests.faults.checker import Verdict
 from tests.faults.client import Client
-from tests.faults.faults import Criterion, Measure, fault, pushed_again
+from tests.faults.ending import to_thread
+from tests.faults.faults import ASKED, BACK, Criterion, Measure, fault, pushed_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,20 +21,20 @@ if TYPE_CHECKING:
     from tests.support.site import User
 
 
-@fault("F03", "Daphne stalled")
+@fault("F03", "Daphne stalled", lane="second")
 async def stalled(world: World) -> Sequence[Criterion]:
     stopped = time.monotonic()
     world.daphne.signal(signal.SIGSTOP)
     try:
-        await asyncio.sleep(world.span(90, 10))
+        await asyncio.sleep(world.span(90, 13))
     finally:
         world.daphne.signal(signal.SIGCONT)
     world.phase("after")
     asked = [min((at for at in client.syncs if at > stopped), default=float("inf")) for client in world.clients]
-    live = await world.all_live(400)
+    live = await world.all_live()
     return [
-        Measure(what="all ask the inbox after", value=max(asked) - stopped, most=41),
-        Measure(what="all live after", value=live),
+        Measure(what="all ask the inbox after", value=max(asked) - stopped, most=world.limit(41, *ASKED)),
+        Measure(what="all live after", value=live, most=world.limit(math.inf, *BACK)),
     ]
 
 
@@ -48,16 +50,16 @@ async def swallowed(world: World) -> Sequence[Criterion]:
     world.link.swallows = world.other_link.swallows_answers = True
     try:
         server = await world.until(lambda: _silent(world) - found_before >= sockets, 60)
-        await asyncio.sleep(max(0.0, began + world.span(120, 15) - time.monotonic()))
+        await asyncio.sleep(max(0.0, began + world.span(120, 13) - time.monotonic()))
     finally:
         world.link.swallows = world.other_link.swallows_answers = False
     world.phase("after")
-    left = [_left_live(world, client, began) for client in world.clients]
-    live = await world.all_live(400)
+    left = [_left_live(world, viewer, began) for viewer in world.viewers()]
+    live = await world.all_live()
     return [
-        Measure(what="found by clients after", value=max(left) - began, most=40),
-        Measure(what="by the server after", value=server, most=40),
-        Measure(what="all live after", value=live),
+        Measure(what="found by clients after", value=max(left) - began, most=world.limit(40, *ASKED)),
+        Measure(what="by the server after", value=server, most=world.limit(40, "PING_SECONDS", "PONG_SECONDS")),
+        Measure(what="all live after", value=live, most=world.limit(math.inf, *BACK)),
     ]
 
 
@@ -66,8 +68,8 @@ def _silent(world: World) -> int:
     return world.daphne.output.count("code=4408")
 
 
-def _left_live(world: World, client: Client, since: float) -> float:
-    changes = (one.at for one in world.entries if one.kind == "state" and one.viewer == client.name and one.at > since)
+def _left_live(world: World, viewer: str, since: float) -> float:
+    changes = (one.at for one in world.entries if one.kind == "state" and one.viewer == viewer and one.at > since)
     return min(changes, default=float("inf"))
 
 
@@ -86,26 +88,33 @@ async def _set_offline(contexts: Iterable[object], *, offline: bool) -> None:
         await context.set_offline(offline)  # type: ignore[attr-defined]
 
 
-@fault("F06", "nginx reloaded, then stopped; its servers away (502) and hanging (504)", after=20)
+@fault("F06", "nginx reloaded, then stopped; its servers away (502) and hanging (504)", after=20, lane="second")
 async def nginx_away(world: World) -> Sequence[Criterion]:
     nginx = world.nginx.process
     assert nginx is not None
     nginx.signal(signal.SIGHUP)
     await asyncio.sleep(world.span(5, 1))
-    await asyncio.to_thread(nginx.stop)
+    await to_thread(nginx.stop)
     await asyncio.sleep(world.span(30, 3))
-    await asyncio.to_thread(world.nginx.start)
-    await asyncio.to_thread(world.gunicorn.stop)
-    await asyncio.sleep(world.span(10, 1))
-    world.gunicorn = await asyncio.to_thread(world.site.gunicorn)
+    await to_thread(world.nginx.start)
+    await to_thread(world.gunicorn.stop)
+    await asyncio.sleep(world.span(10, 2))
+    world.gunicorn = await to_thread(world.site.gunicorn)
     for pid in world.pids(world.gunicorn):
         _signal(pid, signal.SIGSTOP)
-    await asyncio.sleep(world.span(10, 1))
+    await asyncio.sleep(world.span(16, 4))
     for pid in world.pids(world.gunicorn):
         _signal(pid, signal.SIGCONT)
     healed = world.phase("after")
-    live = await world.all_live(400)
-    return [Measure(what="all live after", value=live), pushed_again(healed, 375)]
+    # Whoever has asked in vain waits for minutes, and then shows only the newest hundred of what has come, by design.
+    # That is not what is looked for here, so fewer come.
+    world.order(world.run, share=world.span(0.2, 1))
+    live = await world.all_live()
+    world.order(world.run)
+    return [
+        Measure(what="all live after", value=live, most=world.limit(375, *BACK)),
+        pushed_again(healed, world.limit(375, *BACK)),
+    ]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -123,12 +132,14 @@ async def no_upgrade(world: World) -> Sequence[Criterion]:
     nginx.signal(signal.SIGHUP)
     world.phase("after")
     world.order("")  # what is to be seen now is sockets, not messages
-    live = await world.all_live(world.span(400, 60))
+    live = await world.all_live()
+
+    limit = world.limit(66, "pollMs")
 
     def gap(verdict: Verdict) -> Measure:
-        return Measure(what="longest gap", value=max(verdict.seconds, default=0), most=66)
+        return Measure(what="longest gap", value=max(verdict.seconds, default=0), most=limit)
 
-    return [gap, Measure(what="back to push after", value=live, most=375)]
+    return [gap, Measure(what="back to push after", value=live, most=world.limit(375, *BACK))]
 
 
 @fault("F14", "Daphne and broker swallowed longer than two heartbeats", after=20, lane="long")
@@ -136,7 +147,7 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
     run = world.run
     async with world.broker_behind_link() as link:
         world.order("")
-        await asyncio.to_thread(world.daphne.stop)
+        await to_thread(world.daphne.stop)
         port = f'CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = ["{world.amqp_url(link.port)}"]'
         await world.start_daphne(settings=port)
         await world.all_live()
@@ -145,23 +156,23 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
         world.order(run)
         link.swallows = True
         began, answers = time.monotonic(), []
-        while time.monotonic() - began < world.span(60, 8):
+        while time.monotonic() - began < world.span(60, 12):  # longer than a handshake may take
             newcomers = newcomers[1:] + newcomers[:1]
             answers.append(await _handshake(world, newcomers[0]))
             await asyncio.sleep(0.5)
         link.swallows = False
         link.cut()
         healed = world.phase("after")
-        live = await world.all_live(400)
-        await asyncio.sleep(world.span(20, 4))
+        live = await world.all_live()
+        await world.load(20, world.limit(30, *BACK))
         world.order("")
-        await asyncio.to_thread(world.daphne.stop)
+        await to_thread(world.daphne.stop)
     await world.start_daphne()
     await world.all_live()
     return [
-        Measure(what="longest handshake", value=max(answers), most=10),
-        Measure(what="all live after", value=live),
-        pushed_again(healed, 30),
+        Measure(what="longest handshake", value=max(answers), most=world.limit(10, "CONNECT_SECONDS")),
+        Measure(what="all live after", value=live, most=world.limit(math.inf, *BACK)),
+        pushed_again(healed, world.limit(30, "RECONCILE_SECONDS")),
     ]
 
 

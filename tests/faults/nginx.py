@@ -25,17 +25,20 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location /channels/ {{ proxy_pass http://127.0.0.1:{asgi}; proxy_set_header Host $http_host; {upgrade} }}
-        location / {{ proxy_pass http://127.0.0.1:{wsgi}; proxy_set_header Host $http_host; }}
+        location / {{
+            proxy_pass http://127.0.0.1:{wsgi}; proxy_set_header Host $http_host; proxy_read_timeout {wait};
+        }}
     }}
 }}
 """
 
 
 class Nginx:
-    """One nginx on a port of its own."""
+    """One nginx on a port of its own; it waits ``wait`` for an answer to a request before it says 504."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, wait: str) -> None:
         self._site = site
+        self._wait = wait
         self.port = free_port()
         self.process: Process | None = None
 
@@ -48,6 +51,7 @@ class Nginx:
             asgi=self._site.daphne_port,
             wsgi=self._site.gunicorn_port,
             upgrade=UPGRADE if upgrade else "",
+            wait=self._wait,
         )
         (self._site.folder / "nginx.conf").write_text(text)
 

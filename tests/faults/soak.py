@@ -7,6 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from tests.faults.ending import to_thread
 from tests.faults.faults import Criterion, Measure, fault
 
 if TYPE_CHECKING:
@@ -22,18 +23,32 @@ MEANINGFUL_SECONDS = HOUR
 @fault("F33", "soak: a random mix", after=20, lane="cluster")
 async def mix(world: World) -> Sequence[Criterion]:
     """Daphne and the producers live through all of it, since it is their memory that counts."""
-    began, samples = time.monotonic(), []
+    file = world.site.folder / "bytes-in-use"
+    await to_thread(world.daphne.kill)
+    await world.start_daphne(
+        settings="from tests.faults import memory  # noqa: F401", PYTHONMALLOC="malloc", FAULTS_MEMORY=str(file)
+    )
+    await world.until(file.exists, 20)
+    began = time.monotonic()
+    used: list[tuple[float, float]] = []
+    resident: list[tuple[float, float]] = []
     end = began + world.span(world.soak_seconds, 10)
     while time.monotonic() < end:
         await world.random.choice(DEEDS)(world)
         await asyncio.sleep(world.random.uniform(3, 8))
-        samples.append((time.monotonic() - began, world.resources()["daphne"][0]))
+        now = time.monotonic() - began
+        used.append((now, int(file.read_text()) / 1e6))
+        resident.append((now, world.resources()["daphne"][0]))
     world.phase("after")
     live = await world.all_live(400)
-    half = samples[len(samples) // 3 :]  # what a server needs once is not growth
+    await to_thread(world.daphne.kill)
+    await world.start_daphne()
+    late = len(used) // 3  # what a server needs once is not growth
     is_long = world.soak_seconds >= MEANINGFUL_SECONDS
+    most = 1 if is_long else float("inf")
     return [
-        Measure(what="Daphne grows by", value=slope(half) * HOUR, most=1 if is_long else float("inf"), unit="MB/h"),
+        Measure(what="what Daphne has in use grows by", value=slope(used[late:]) * HOUR, most=most, unit="MB/h"),
+        Measure(what="what it has resident grows by", value=slope(resident[late:]) * HOUR, unit="MB/h"),
         Measure(what="all live after", value=live),
     ]
 

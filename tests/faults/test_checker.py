@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults import timings
-from tests.faults.checker import BUCKETS, check, histogram, in_phases, slow_until
+from tests.faults.checker import BUCKETS, SOURCES, came_at_once, check, histogram, in_phases, slow_until
 from tests.faults.journal import Entry, Journal, Reader
 
 if TYPE_CHECKING:
@@ -157,3 +157,44 @@ def test_timings__the_short_ones_are_put_into_the_client() -> None:
     assert "pollMs: 4000," in text
     assert "export const PROBE_MS = [1000, 2000, 4000];" in text
     assert "export const GIVE_UP_FAILURES = 3;" in text
+
+
+@pytest.fixture
+def busy(log: list[Entry]) -> list[Entry]:
+    """The same five messages each, from every producer."""
+    numbers = {entry.number: entry.number.replace("web", "worker7") for entry in log}
+    return [
+        *log,
+        *[replace(entry, number=numbers[entry.number]) for entry in log if entry.number],
+        *[replace(entry, number=entry.number.replace("web", "script7")) for entry in log if entry.number],
+    ]
+
+
+def test_came_at_once(busy: list[Entry]) -> None:
+    assert came_at_once(busy, "F01", 10, 20)
+    assert not came_at_once(busy, "F02", 10, 20)
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_came_at_once__not_while_a_producer_is_silent(busy: list[Entry], source: str) -> None:
+    without = [entry for entry in busy if f".{source}" not in entry.number]
+    assert not came_at_once(without, "F01", 10, 20)
+
+
+@pytest.mark.parametrize("late", [1.2, 30])
+def test_came_at_once__not_when_one_viewer_showed_one_late(busy: list[Entry], late: float) -> None:
+    showing = of(busy, "shown", "F01.worker7.3", "ben2")
+    busy[busy.index(showing)] = replace(showing, at=showing.at + late)
+    assert not came_at_once(busy, "F01", 10, 20)
+    assert came_at_once(busy, "F01", 15, 20)  # it was created before
+
+
+def test_came_at_once__not_when_one_viewer_never_showed_one(busy: list[Entry]) -> None:
+    busy.remove(of(busy, "shown", "F01.script7.3", "ben2"))
+    assert not came_at_once(busy, "F01", 10, 20)
+
+
+def test_deadline() -> None:
+    assert timings.deadline("pollMs", "probeMs", "PING_SECONDS") == timings.BUSY_SECONDS + 4 + 1.25 * 4 + 2
+    with pytest.raises(KeyError):
+        timings.deadline("pollMS")

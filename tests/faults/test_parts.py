@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +14,9 @@ from tests.faults.checker import Showing, Verdict
 from tests.faults.faults import Measure, pushed_again, shown_within
 from tests.faults.matrix import FAULTS
 from tests.faults.producing import Orders
-from tests.faults.runner import Outcome
+from tests.faults.runner import Outcome, judged_again
 from tests.faults.soak import slope
+from tests.support.process import PYTHON, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +56,15 @@ def test_outcome__a_fault_that_could_not_be_made_fails_the_row() -> None:
     assert "no such node" in report.markdown([report.cells(outcome(error="RuntimeError: no such node"))])
 
 
+def test_judged_again__lost_stays_lost_and_what_came_twice_counts() -> None:
+    first = Verdict(lost=[("ann1", "F08.web.1")], acked=2)
+    late = Showing(viewer="ann1", number="F08.web.1", acked=112, seconds=170, via="sync")
+    verdict = judged_again(first, Verdict(showings=[late], duplicated=[("ann2", "F08.web.2")], acked=2))
+    assert verdict.lost == first.lost
+    assert verdict.duplicated == [("ann2", "F08.web.2")]
+    assert not verdict.seconds
+
+
 def test_criteria_that_are_told_at_the_end() -> None:
     slow = Showing(viewer="ann1", number="F08.web.1", acked=112, seconds=20, via="sync")
     quick = Showing(viewer="ann1", number="F08.web.2", acked=130, seconds=0.01, via="push")
@@ -69,6 +81,23 @@ def test_put__replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
     path.write_text(f"before\n\n{report.BEGIN}\n| old |\n{report.END}\n\nafter\n")
     report.put(path, "| new |")
     assert path.read_text() == f"before\n\n{report.BEGIN}\n| new |\n{report.END}\n\nafter\n"
+
+
+def test_bytes_in_use__of_this_process() -> None:
+    code = """
+from tests.faults.memory import bytes_in_use
+before = bytes_in_use()
+kept = [bytes(1000) for _ in range(10_000)]
+much = bytes(50_000_000)
+with_them = bytes_in_use()
+del kept, much
+print(with_them - before, bytes_in_use() - before)
+"""
+    env = {**os.environ, "PYTHONMALLOC": "malloc"}
+    done = subprocess.run([PYTHON, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    added, left = map(int, done.stdout.split())
+    assert 60_000_000 < added < 62_000_000
+    assert abs(left) < 200_000
 
 
 def test_slope() -> None:

@@ -17,23 +17,26 @@ from typing import Any, Self, TypeVar
 
 from bench.proc import rss_bytes
 from tests.faults import fetching
-from tests.faults.checker import Verdict, check
+from tests.faults.checker import AT_ONCE_SECONDS, Verdict, came_at_once, check
 from tests.faults.client import Client
+from tests.faults.ending import to_thread
 from tests.faults.journal import Entry, Reader
 from tests.faults.nginx import Nginx
 from tests.faults.producing import Orders
 from tests.faults.tabs import Tabs, chromium
-from tests.faults.timings import SHORT_SETTINGS, timings
+from tests.faults.timings import SHORT_SETTINGS, deadline, timings
 from tests.support.broker import Broker, broker, cluster
 from tests.support.process import PYTHON, Process
 from tests.support.site import Site, User
 from tests.support.swallow import Swallower, swallower
 
 T = TypeVar("T")
-SETTLE_SECONDS = 120
-QUIET_SECONDS = 3.0
+SETTLE_SECONDS, SETTLE_SECONDS_SHORT = 120, 30
+LIVE_SECONDS, LIVE_SECONDS_SHORT = 400, 60
+"""By then every client has a socket again, whatever has happened."""
+QUIET_SECONDS, QUIET_SECONDS_SHORT = 3.0, 1.0
 """After everything was shown: what comes now comes twice."""
-
+LOOK_SECONDS = 0.3
 
 CLUSTER_CONFIG = "cluster_partition_handling = pause_minority"
 
@@ -51,7 +54,7 @@ class Size:
 
 
 FULL = Size()
-SMALL = Size(users=5, clients=10, browsers=1, tabs=2)
+SMALL = Size(users=5, clients=10, browsers=1, tabs=3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +87,7 @@ class World:
         self.vhost = vhost
         self.link, self.other_link = links
         """Between the clients and nginx: one for the tabs and half of the clients, one for the others."""
-        self.nginx = Nginx(site)
+        self.nginx = Nginx(site, wait="2500ms" if plan.short else "12s")
         self.size = plan.size
         self.seed = plan.seed
         self.short = plan.short
@@ -116,7 +119,7 @@ class World:
         """Start everything; all of it is ended when the block is left."""
         async with AsyncExitStack() as stack:
             nodes = await _brokers(stack, _made(folder / "broker"), plan.nodes)
-            vhost = await asyncio.to_thread(nodes[-1].vhost)
+            vhost = await to_thread(nodes[-1].vhost)
             values = _settings([node.url + vhost for node in nodes], short=plan.short)
             env = {"FAULTS_JOURNAL": str(folder / "journal")}
             site = await _entered(stack, Site.of(_made(folder / "site"), broker=False, settings=values, env=env))
@@ -131,14 +134,14 @@ class World:
         self.nginx.configure()
         self.link.to_port = self.other_link.to_port = self.nginx.port
         self.order("")
-        self.gunicorn = await asyncio.to_thread(self.site.gunicorn)
+        self.gunicorn = await to_thread(self.site.gunicorn)
         await self.start_daphne()
-        await asyncio.to_thread(self.nginx.start)
+        await to_thread(self.nginx.start)
         self.site.port = self.link.port
-        self.users = [await asyncio.to_thread(self.site.user, f"user{n}") for n in range(self.size.users)]
+        self.users = [await to_thread(self.site.user, f"user{n}") for n in range(self.size.users)]
         await self.start_worker()
         script: list[str | Path] = [PYTHON, "-m", "tests.faults.producing", self.control, self.journal, str(self.seed)]
-        self.script = await asyncio.to_thread(self.site.start, "script", *script)
+        self.script = await to_thread(self.site.start, "script", *script)
         self._web = asyncio.ensure_future(self._produce_forever())
         self.add_clients(self.size.clients)
         if self.size.browsers:
@@ -146,7 +149,7 @@ class World:
             self.tabs = Tabs(browser, self.link.port, self._tab_tells, short=self.short)
             for number, user in zip(range(self.size.browsers), self.users, strict=False):
                 await self.tabs.open(f"browser{number}", user, self.size.tabs)
-        if await self.all_live() > 60:
+        if await self.all_live(60) > 60:
             raise RuntimeError(f"Not all clients are live: {[client.state for client in self.clients]}")
 
     async def _end(self) -> None:
@@ -154,7 +157,7 @@ class World:
             self._web.cancel()
         await asyncio.gather(*[client.stop() for client in self.clients])
         lines = [json.dumps(asdict(entry)) for entry in self.entries if entry.viewer]
-        await asyncio.to_thread((self.site.folder / "viewers.jsonl").write_text, "\n".join(lines))
+        await to_thread((self.site.folder / "viewers.jsonl").write_text, "\n".join(lines))
 
     # Processes
 
@@ -168,19 +171,23 @@ class World:
             env["DJANGO_SETTINGS_MODULE"] = "daphne_settings"
         self.site.env.update(env)
         try:
-            self.daphne = await asyncio.to_thread(self.site.daphne)
+            self.daphne = await to_thread(self.site.daphne)
         finally:
             self.site.env.clear()
             self.site.env.update(before)
 
+    async def start_uvicorn(self) -> None:
+        """Start uvicorn where Daphne was."""
+        self.daphne = await to_thread(self.site.uvicorn)
+
     async def repair(self) -> None:
         """Start again what a fault that went wrong has left dead."""
         if self.gunicorn.exit_code is not None:
-            self.gunicorn = await asyncio.to_thread(self.site.gunicorn)
+            self.gunicorn = await to_thread(self.site.gunicorn)
         if self.daphne.exit_code is not None:
             await self.start_daphne()
         if self.nginx.process and self.nginx.process.exit_code is not None:
-            await asyncio.to_thread(self.nginx.start)
+            await to_thread(self.nginx.start)
         if self.worker is None or self.worker.exit_code is not None:
             await self.start_worker()
 
@@ -190,12 +197,12 @@ class World:
         self.order("")
         name = f"worker{self._workers}"
         if waits:
-            self.worker = await asyncio.to_thread(self.site.worker, name)
+            self.worker = await to_thread(self.site.worker, name)
             await self.employ()
         else:
             options = ["worker", f"--hostname={name}@tests", "--loglevel=INFO", "--concurrency=2", "--without-gossip"]
             command = [PYTHON, "-m", "celery", "-A", self.site.celery, *options]
-            self.worker = await asyncio.to_thread(self.site.start, name, *command)
+            self.worker = await to_thread(self.site.start, name, *command)
 
     async def employ(self) -> None:
         """Make the worker that runs a producer."""
@@ -227,7 +234,7 @@ class World:
     async def console(self, call: Callable[..., T], *arguments: Any, **values: Any) -> T:
         """Call one of the site's methods that use its one console."""
         async with self._console:
-            return await asyncio.to_thread(call, *arguments, **values)
+            return await to_thread(call, *arguments, **values)
 
     # Load
 
@@ -300,6 +307,24 @@ class World:
         viewer = f"{tab}@{told['load']}/{user}"
         self.note(told["kind"], number=told["text"], viewer=viewer, note=told["note"], user=user)
 
+    def tabs_live(self, browser: str) -> set[str]:
+        """Return the viewers in the tabs of a browser that have a socket of their own, as far as they have told."""
+        states: dict[str, str] = {}
+        for one in self.entries:
+            if one.viewer.startswith(f"{browser}.") and one.kind in ("state", "left"):
+                states[one.viewer] = one.note
+        return {viewer for viewer, state in states.items() if state == "live"}
+
+    def viewers(self) -> set[str]:
+        """Return all clients and tabs that are there."""
+        found: set[str] = set()
+        for one in self.entries:
+            if one.kind == "joined":
+                found.add(one.viewer)
+            elif one.kind == "left":
+                found.discard(one.viewer)
+        return found
+
     def note(self, kind: Any, **fields: Any) -> None:
         """Write down what a viewer does."""
         self.entries.append(Entry(kind=kind, at=time.monotonic(), **fields))
@@ -325,9 +350,38 @@ class World:
             await asyncio.sleep(0.05)
         return time.monotonic() - began
 
-    async def all_live(self, seconds: float = 60) -> float:
+    def limit(self, full: float, *waits: str) -> float:
+        """Return a deadline of a full run, or in a short one that of the waiting times it is made of."""
+        return deadline(*waits) if self.short else full
+
+    async def all_live(self, seconds: float = 0) -> float:
         """Wait until every protocol client is live; returns how long that took."""
-        return await self.until(lambda: all(client.state == "live" for client in self.clients), seconds)
+        most = seconds or self.span(LIVE_SECONDS, LIVE_SECONDS_SHORT)
+        return await self.until(lambda: all(client.state == "live" for client in self.clients), most)
+
+    async def all_pushed(self, seconds: float, *, since: float = 0) -> float:
+        """Wait until messages are pushed at once to every viewer; returns from when on they were, or infinity.
+
+        What has come since some time before counts, too. For a short run, whose load lasts no longer than that: all
+        that was created in a span of time longer than that between two rounds of the hub must have come in a moment,
+        and what reconciling and polling bring does not.
+        """
+        began, window = time.monotonic(), SHORT_SETTINGS["CATMAID_NOTIFY_RECONCILE_SECONDS"] + LOOK_SECONDS
+        while time.monotonic() - began <= seconds:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            begin, end = now - AT_ONCE_SECONDS - window, now - AT_ONCE_SECONDS
+            self.entries += self._reader.more()
+            if begin >= (since or began) and came_at_once(self.entries, self.run, begin, end):
+                return max(0.0, begin - began)
+        return float("inf")
+
+    async def load(self, full: float, most: float) -> None:
+        """Let the load go on for so long; in a short run until messages are pushed at once, for ``most`` at most."""
+        if self.short:
+            await self.all_pushed(most)
+        else:
+            await asyncio.sleep(full)
 
     def verdict(self, run: str) -> Verdict:
         """Judge a run by all that has been written down so far."""
@@ -335,18 +389,18 @@ class World:
         return check(self.entries, run)
 
     async def settle(self, run: str) -> Verdict:
-        """Stop the load, wait until everything was shown (or 120 s have passed), and a moment more; judge."""
+        """Stop the load, wait until everything was shown (or long enough for that), and a moment more; judge."""
         self.order("")
         await asyncio.sleep(1)  # who creates a message now still writes it down
-        await self.until(lambda: not self.verdict(run).lost, SETTLE_SECONDS)
-        await asyncio.sleep(QUIET_SECONDS)
+        await self.until(lambda: not self.verdict(run).lost, self.span(SETTLE_SECONDS, SETTLE_SECONDS_SHORT))
+        await asyncio.sleep(self.span(QUIET_SECONDS, QUIET_SECONDS_SHORT))
         return self.verdict(run)
 
     # What is left
 
     async def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl."""
-        return await asyncio.to_thread(self.broker.ctl, *arguments)
+        return await to_thread(self.broker.ctl, *arguments)
 
     async def bindings(self) -> list[str]:
         """Return the queues that groups are bound to, one for each binding."""
@@ -386,10 +440,16 @@ def _settings(amqp_urls: list[str], *, short: bool) -> dict[str, Any]:
 
 
 async def _entered(stack: AsyncExitStack, manager: Any) -> Any:
-    """Enter a context manager that blocks, in a thread, and leave it in one."""
-    value = await asyncio.to_thread(manager.__enter__)
-    stack.push_async_callback(asyncio.to_thread, manager.__exit__, None, None, None)
-    return value
+    """Enter a context manager that blocks, in a thread, and leave it in one; also when cancelled while entering."""
+    entering = asyncio.ensure_future(asyncio.to_thread(manager.__enter__))
+
+    async def leave() -> None:
+        await asyncio.wait([entering])
+        if entering.exception() is None:  # else it has ended by itself what it had begun
+            await to_thread(manager.__exit__, None, None, None)
+
+    stack.push_async_callback(leave)
+    return await asyncio.shield(entering)
 
 
 def _made(folder: Path) -> Path:

@@ -1,0 +1,48 @@
+"""Imported by Daphne's settings: writes down, again and again, how many bytes its process has allocated and not freed.
+
+Where Python allocates by glibc's malloc (``PYTHONMALLOC=malloc``) that is all there is, to the byte. What the process
+has resident says less: it keeps the gaps between what is in use, and its record of the most that was needed at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from pathlib import Path
+
+SECONDS = 2.0
+
+
+class _Mallinfo2(ctypes.Structure):
+    """``struct mallinfo2`` of malloc.h, all of it ``size_t``."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
+        )
+    )  # fmt: skip
+
+
+_libc = ctypes.CDLL(None)
+_libc.mallinfo2.restype = _Mallinfo2
+
+
+def bytes_in_use() -> int:
+    """Return the bytes that are allocated, in arenas and by themselves."""
+    info = _libc.mallinfo2()
+    return int(info.uordblks + info.hblkhd)
+
+
+def _write_forever(file: Path) -> None:
+    while True:
+        whole = file.with_suffix(".new")
+        whole.write_text(str(bytes_in_use()))
+        whole.rename(file)
+        time.sleep(SECONDS)
+
+
+if "FAULTS_MEMORY" in os.environ:
+    threading.Thread(target=_write_forever, args=(Path(os.environ["FAULTS_MEMORY"]),), daemon=True).start()

@@ -1,0 +1,24 @@
+"""The short form of a fault as a test; `make faults` runs the long one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults import report
+from tests.faults.matrix import FAULTS
+from tests.faults.runner import run
+
+if TYPE_CHECKING:
+    from tests.faults.world import World
+
+MARKS = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+
+
+async def hold(world: World, name: str) -> None:
+    """Let one fault happen, and fail unless everything was held."""
+    outcome = await run(world, FAULTS[name])
+    print(report.markdown([report.cells(outcome)]), report.details(outcome), sep="\n")  # a failing test shows it
+    assert outcome.is_good
+    assert outcome.verdict.acked > 0
