@@ -21,7 +21,6 @@ from bench.rows import ROWS
 from bench.rows.table import FULL, QUICK, Row, Sizes
 from bench.stage import Stage
 
-ROUNDS = 5
 ROUNDS_QUICK = 1
 
 
@@ -30,16 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # As after Ctrl-C, vhosts, databases and processes are cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options(arguments)
-    rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
     rows = [ROWS[name] for name in options.rows]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, Stage.open(Path(folder)) as stage:
-        results = _measure(stage, rows, options, rounds=rounds, sizes=QUICK if options.quick else FULL)
+        results = _measure(stage, rows, options, QUICK if options.quick else FULL)
     facts: dict[str, Any] = {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": machine.describe(),
         "seed": options.seed,
-        "rounds": rounds,
+        "rounds": {row.name: _rounds(row, options) for row in rows},
         "seconds": round(time.monotonic() - started),
     }
     _print(facts, rows, results)
@@ -51,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Compare with peers, in turns.")
-    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, with --quick {ROUNDS_QUICK}")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round")
+    parser.add_argument("--rounds", type=int, help=f"of each row; by default as it says, with --quick {ROUNDS_QUICK}")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, only what goals are about")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only those that have one of these words in them")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="of the order in each round")
@@ -60,19 +58,26 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _measure(
-    stage: Stage, rows: Sequence[Row], options: argparse.Namespace, *, rounds: int, sizes: Sizes
-) -> dict[str, Runs]:
+def _rounds(row: Row, options: argparse.Namespace) -> int:
+    return int(options.rounds or (ROUNDS_QUICK if options.quick else row.rounds))
+
+
+def _measure(stage: Stage, rows: Sequence[Row], options: argparse.Namespace, sizes: Sizes) -> dict[str, Runs]:
     """Run each row so many times with each kind, one kind after the other in an order that differs by round."""
     order = random.Random(options.seed)
     results = {row.name: Runs() for row in rows}
     kinds = {row.name: _kinds(row, options.kinds) for row in rows}
     for row in rows:
         row.prepare(stage, sizes)
-    for number in range(rounds):
+    most = max(_rounds(row, options) for row in rows)
+    for number in range(most):
         for row in rows:
-            for kind in order.sample(kinds[row.name], len(kinds[row.name])):
-                print(f"round {number + 1} of {rounds}: {row.name}: {kind} ...", file=sys.stderr)
+            if number >= _rounds(row, options):
+                continue
+            wanted = row.kinds if number == 0 and not options.quick else row.kinds_of_goals
+            chosen = [kind for kind in wanted if kind in kinds[row.name]]
+            for kind in order.sample(chosen, len(chosen)):
+                print(f"round {number + 1} of {most}: {row.name}: {kind} ...", file=sys.stderr)
                 results[row.name].add(Run(kind=kind, round=number, values=row.run(stage, kind, sizes)))
     return results
 
@@ -93,7 +98,8 @@ def _kinds(row: Row, words: Sequence[str] | None) -> list[str]:
 def _print(facts: dict[str, Any], rows: Sequence[Row], results: dict[str, Runs]) -> None:
     for name, fact in facts.items():
         print(f"{name}: {fact if isinstance(fact, str | int) else json.dumps(fact)}")
-    print(f"\nMedian (lowest–highest) of {facts['rounds']} rounds; ×: how many times as good ours, the first one, is\n")
+    print("\nMedian (lowest–highest) of the rounds; ×: how many times as good ours, the first one, is.")
+    print("Kinds that no goal is about are run in the first round only, and with --quick not at all.\n")
     for row in rows:
         if results[row.name].kinds():
             print(report.as_table(row, results[row.name]) + "\n")

@@ -78,7 +78,7 @@ class Runs:
         return {run.kind for run in self._runs}
 
     def ratio(self, figure: str, kind: str, peer: str) -> Summary:
-        """Return ``kind`` / ``peer``, one ratio a round, summarised.
+        """Return ``kind`` / ``peer``, one ratio for each round that both were in, summarised.
 
         Raises:
             NotInTurns: the two kinds did not take turns, once each a round.
@@ -112,8 +112,12 @@ class Runs:
             ratios.append(above / below)
         return Summary.of(ratios)
 
+    def _rounds(self, kind: str) -> set[int]:
+        return {run.round for run in self._runs if run.kind == kind}
+
     def _pairs(self, kind: str, peer: str) -> list[tuple[Run, Run]]:
-        both = [run for run in self._runs if run.kind in (kind, peer)]
+        shared = self._rounds(kind) & self._rounds(peer)
+        both = [run for run in self._runs if run.kind in (kind, peer) and run.round in shared]
         if kind == peer or not both or len(both) % 2:
             raise NotInTurns(f"{kind} and {peer} have {len(both)} runs, which is not one each a round.")
         pairs = []

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bench import joins
 from bench.figures import percentile
 from bench.helper import ROOT
 from bench.kinds import KINDS
@@ -123,6 +124,19 @@ CURVES: Final = (
         kinds=(OURS, "uvicorn: ours"),
         figures={"rate": "messages/s", "busiest_us": "CPU of the busiest process, us/message"},
         run=_processes,
+    ),
+    Curve(
+        name="joins",
+        title="Groups that a process joins: bindings of the broker",
+        across="groups",
+        sizes=(625, 2_500, 10_000),
+        kinds=joins.KINDS_OF_NODES,
+        figures={
+            "rate": "groups/s",
+            "broker_us": "broker's CPU, us/group",
+            "broker_kib": "broker's memory, KiB/group",
+        },
+        run=lambda _stage, name, count: joins.join(name, count),
     ),
 )
 

@@ -83,7 +83,8 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str | Path]:
         return [PROGRAMS["nginx"], "-e", "stderr", "-p", folder, "-c", conf]
     application = "bench.served.asgi:application"
     if kind.server == "daphne":
-        options = ["-b", "127.0.0.1", "-p", str(port), "--verbosity=0", "--access-log=/dev/null"]
+        # As `notify_config` prints it: by itself it lets 50 wait.
+        options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", "--verbosity=0", "--access-log=/dev/null"]
         return [kind.python, "-m", "daphne", *options, application]
     options = ["--host=127.0.0.1", f"--port={port}", "--ws=websockets-sansio", "--ws-per-message-deflate=false"]
     quiet = ["--log-level=warning", "--no-access-log", "--lifespan=off", "--backlog=4096"]

@@ -10,6 +10,7 @@ ROWS: dict[str, Row] = {
     for row in (
         push.FAN_OUT,
         push.EACH,
+        push.SIGNED_IN,
         push.BURST,
         push.MANY,
         push.MORE,

@@ -11,7 +11,7 @@ from bench.helper import Helper
 from bench.kinds import KINDS, Kind
 from bench.rows.table import Figure, Goal, Row, Sizes, Values
 from bench.servers import Server
-from bench.stage import Stage
+from bench.stage import SignIn, Stage
 
 WARM_UP = 10
 QUIET_SECONDS = 3.0
@@ -41,14 +41,19 @@ class Flow:
         return self.count * self.sockets // self.users
 
 
-def run(stage: Stage, kind: Kind, flow: Flow) -> Values:
+def run(stage: Stage, kind: Kind, flow: Flow, *, sign_in: SignIn = "none") -> Values:
     """Open the sockets, send, and return all that can be said about it."""
-    with stage.server(kind) as server, stage.loader() as loader, stage.publisher(kind, server) as publisher:
+    cookies = stage.sessions if sign_in == "session" else ()
+    with (
+        stage.server(kind, sign_in=sign_in) as server,
+        stage.loader() as loader,
+        stage.publisher(kind, server) as publisher,
+    ):
         # What the first sockets make the server load is not theirs.
-        open_sockets(loader, server, kind, Flow(sockets=10, users=10, count=0, rate=0))
+        open_sockets(loader, server, kind, Flow(sockets=10, users=10, count=0, rate=0), cookies)
         loader.ask("close")
         memory = _settled(server, kind)
-        connected = open_sockets(loader, server, kind, flow)
+        connected = open_sockets(loader, server, kind, flow, cookies)
         opened = _settled(server, kind)
         send = publisher.ask if publisher else _by_itself(server)
         send("flow", count=WARM_UP, rate=20, groups=1)
@@ -114,8 +119,8 @@ LOST = Figure(title="lost", format="{:,.0f}")
 MEMORY = Figure(title="memory, KiB/socket")
 
 
-def _run(flow: Callable[[Sizes], Flow]) -> Callable[[Stage, str, Sizes], Values]:
-    return lambda stage, name, sizes: run(stage, KINDS[name], flow(sizes))
+def _run(flow: Callable[[Sizes], Flow], *, sign_in: SignIn = "none") -> Callable[[Stage, str, Sizes], Values]:
+    return lambda stage, name, sizes: run(stage, KINDS[name], flow(sizes), sign_in=sign_in)
 
 
 def _names(*servers: str, without: str = "-") -> tuple[str, ...]:
@@ -168,6 +173,18 @@ EACH = Row(
         Goal(figure="p99_ms", kind="uvicorn: ours", plus=2),
     ),
 )
+SIGNED_IN = Row(
+    name="signed-in",
+    title="500 sockets, a user each, 1,000 messages/s, session cookie",
+    kinds=("daphne: ours", "daphne: channels_rabbitmq", "daphne: channels_redis", "uvicorn: ours"),
+    figures={"cpu_us": CPU, "p50_ms": P50, "p99_ms": P99, "memory_kib": MEMORY, "lost": LOST},
+    run=_run(_each, sign_in="session"),
+    goals=(
+        Goal(figure="cpu_us", kind="daphne: ours", against="daphne: channels_rabbitmq", times=0.45),
+        Goal(figure="lost", kind="daphne: ours"),
+        Goal(figure="lost", kind="uvicorn: ours"),
+    ),
+)
 BURST = Row(
     name="burst",
     title="10,000 messages at once to 500 users",
@@ -183,7 +200,7 @@ BURST = Row(
 )
 
 
-def _many(index: int, name: str, title: str) -> Row:
+def _many(index: int, name: str, title: str, *, rounds: int) -> Row:
     def flow(sizes: Sizes) -> Flow:
         return many(sizes.many[min(index, len(sizes.many) - 1)])(sizes)
 
@@ -204,8 +221,9 @@ def _many(index: int, name: str, title: str) -> Row:
             Goal(figure="memory_kib", kind="daphne: ours", against="daphne: only sends", plus=6),
             Goal(figure="memory_kib", kind="uvicorn: ours", against="uvicorn: only sends", plus=6),
         ),
+        rounds=rounds,  # opening so many sockets takes longest of all
     )
 
 
-MANY = _many(0, "5000", "5,000 sockets, a user each, 200 messages/s")
-MORE = _many(1, "10000", "10,000 sockets, a user each, 200 messages/s")
+MANY = _many(0, "5000", "5,000 sockets, a user each, 200 messages/s", rounds=2)
+MORE = _many(1, "10000", "10,000 sockets, a user each, 200 messages/s", rounds=1)

@@ -71,3 +71,11 @@ class Row:
     prepare: Callable[[Stage, Sizes], Any] = lambda _stage, _sizes: None
     """Called once, before the first run."""
     goals: tuple[Goal, ...] = ()
+    rounds: int = 5
+    """Of the kinds that goals are about; all others are run in the first one only."""
+
+    @property
+    def kinds_of_goals(self) -> list[str]:
+        """The kinds that goals are about."""
+        held = {name for goal in self.goals for name in (goal.kind, goal.against)}
+        return [kind for kind in self.kinds if kind in held]
