@@ -78,7 +78,7 @@ async def crash_after_commit(world: World) -> Sequence[Criterion]:
 
     def shown(verdict):
         late = [one.seconds for one in verdict.showings if one.number in numbers]
-        return Measure(what="shown after", value=max(late, default=float("inf")), most=world.span(35, 12))
+        return Measure(what="shown after", value=max(late, default=float("inf")), most=world.limit(35, "RECONCILE_SECONDS"))
 
     return [shown]
 

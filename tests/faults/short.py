@@ -13,7 +13,7 @@ from tests.faults.runner import run
 if TYPE_CHECKING:
     from tests.faults.world import World
 
-MARKS = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+MARKS = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
 
 async def hold(world: World, name: str) -> None:

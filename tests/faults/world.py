@@ -31,8 +31,8 @@ from tests.support.site import Site, User
 from tests.support.swallow import Swallower, swallower
 
 T = TypeVar("T")
-SETTLE_SECONDS, SETTLE_SECONDS_SHORT = 120, 30
-LIVE_SECONDS, LIVE_SECONDS_SHORT = 400, 60
+SETTLE_SECONDS, SETTLE_SECONDS_SHORT = 120, 60
+LIVE_SECONDS, LIVE_SECONDS_SHORT = 400, 120
 """By then every client has a socket again, whatever has happened."""
 QUIET_SECONDS, QUIET_SECONDS_SHORT = 3.0, 1.0
 """After everything was shown: what comes now comes twice."""
