@@ -31,8 +31,10 @@ async def stalled(world: World) -> Sequence[Criterion]:
         world.daphne.signal(signal.SIGCONT)
     world.phase("after")
     asked = [min((at for at in client.syncs if at > stopped), default=float("inf")) for client in world.clients]
+    left = [_left_live(world, viewer, stopped) for viewer in world.viewers()]
     live = await world.all_live()
     return [
+        Measure(what="all notice after", value=max(left) - stopped, most=world.limit(41, *ASKED)),
         Measure(what="all ask the inbox after", value=max(asked) - stopped, most=world.limit(41, *ASKED)),
         Measure(what="all live after", value=live, most=world.limit(math.inf, *BACK)),
     ]
