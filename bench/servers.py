@@ -83,9 +83,10 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str | Path]:
         return [PROGRAMS["nginx"], "-e", "stderr", "-p", folder, "-c", conf]
     application = "bench.served.asgi:application"
     if kind.server == "daphne":
-        # As `notify_config` prints it: by itself it lets 50 wait.
-        options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", "--verbosity=0", "--access-log=/dev/null"]
-        return [kind.python, "-m", "daphne", *options, application]
+        # As `notify_config` prints it: by itself it lets 50 wait, and pings everybody a second time.
+        options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", "--ping-interval=30", "--ping-timeout=20"]
+        quiet = ["--verbosity=0", "--access-log=/dev/null"]
+        return [kind.python, "-m", "daphne", *options, *quiet, application]
     options = ["--host=127.0.0.1", f"--port={port}", "--ws=websockets-sansio", "--ws-per-message-deflate=false"]
     quiet = ["--log-level=warning", "--no-access-log", "--lifespan=off", "--backlog=4096"]
     return [kind.python, "-m", "uvicorn", *options, *quiet, application]

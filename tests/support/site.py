@@ -179,8 +179,9 @@ class Site:
         """Start Daphne on ``daphne_port``, and return when it listens; starting it again takes the same port."""
         port = str(self.daphne_port)
         # Called through -m, so that it runs in this environment and not in the one that a script's first line names.
-        where = f"tcp:port={port}:interface=127.0.0.1:backlog=1024"  # as `notify_config` has it
-        command = [PYTHON, "-m", "daphne", "-e", where, *options, f"{self.project}.asgi:application"]
+        where = f"tcp:port={port}:interface=127.0.0.1:backlog=1024"
+        as_printed = ["-e", where, "--ping-interval=30", "--ping-timeout=20"]  # by `notify_config`
+        command = [PYTHON, "-m", "daphne", *as_printed, *options, f"{self.project}.asgi:application"]
         server = self.start("daphne", *command)
         server.wait_for_port(self.daphne_port)
         self.port = self.port or self.daphne_port
