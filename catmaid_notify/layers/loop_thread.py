@@ -32,6 +32,11 @@ def generation() -> int:
     return _generation
 
 
+def native_lock() -> Any:
+    """Return a lock that the background thread and all others can hold, greenlets or not."""
+    return _original("_thread", "allocate_lock")()
+
+
 def _original(module: str, name: str) -> Any:
     """Return an attribute as it was before gevent patched it.
 
@@ -76,10 +81,10 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 def _forget() -> None:
     """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
     global _lock, _loop, _generation
-    _lock = _original("_thread", "allocate_lock")()
+    _lock = native_lock()
     _loop = None
     _generation += 1
 
 
-_lock = _original("_thread", "allocate_lock")()
+_lock = native_lock()
 os.register_at_fork(after_in_child=_forget)

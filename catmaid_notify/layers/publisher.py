@@ -19,6 +19,7 @@ from aiormq.abc import AbstractChannel
 
 from catmaid_notify.layers import frames
 from catmaid_notify.layers.connection import AMQP_ERRORS, Connection, TappedConnection, reason
+from catmaid_notify.layers.loop_thread import native_lock
 from catmaid_notify.layers.options import LayerOptions
 from catmaid_notify.layers.tap import Tap
 
@@ -28,6 +29,8 @@ IN_FLIGHT_MAX: Final = 1000
 """Messages sent and not confirmed yet."""
 IN_FLIGHT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of them; one message may go beyond."""
+BURST_SECONDS: Final = 0.0002
+"""A message that follows another one so soon goes through the loop, which writes many in one piece."""
 REDECLARE_SECONDS: Final = 3600.0
 """How long a declared queue is taken to be there."""
 CONFIRM_SECONDS: Final = 0.02
@@ -57,7 +60,8 @@ class Publisher:
     """Publishes. All but `submit`, which may be called from any thread, belongs to ``loop``.
 
     Messages leave in the order in which they came. Since all may take equally long, their deadlines are in that order,
-    too: one timer for the first one serves them all.
+    too: one timer for the first one serves them all. What is under way is guarded by a lock, since a thread writes by
+    itself where it may: no loop has to be woken for a message that nobody waits for.
     """
 
     def __init__(self, options: LayerOptions, loop: asyncio.AbstractEventLoop, *, is_local: bool = False) -> None:
@@ -67,6 +71,9 @@ class Publisher:
         self._is_local = is_local
         self._queue: deque[_Item] = deque()
         self._awake = False
+        self._submitted = 0.0
+        """When the last message was."""
+        self._lock = native_lock()
         self._line: tuple[AbstractChannel, Tap] | None = None
         """Set while messages can be written."""
         self._frame_max = 0
@@ -106,8 +113,11 @@ class Publisher:
         ``done`` is called on the publisher's loop with ``None`` once the broker has confirmed, else with the reason.
         With ``queue_arguments`` the durable queue ``routing_key`` is declared first.
         """
-        deadline = time.monotonic() + self._options.publish_timeout
-        item = _Item(exchange, routing_key, body, deadline, done, queue_arguments)
+        now = time.monotonic()
+        item = _Item(exchange, routing_key, body, now + self._options.publish_timeout, done, queue_arguments)
+        is_alone, self._submitted = now - self._submitted > BURST_SECONDS, now
+        if is_alone and not self._is_local and done is None and queue_arguments is None and self._wrote_at_once(item):
+            return
         if len(self._queue) >= self._options.publish_queue:
             self._drop(item, NotPublished(f"{self._options.publish_queue} messages wait already"))
             return
@@ -119,6 +129,35 @@ class Publisher:
                 self._loop.call_soon(self._wake)
             else:
                 self._loop.call_soon_threadsafe(self._wake)
+
+    def _wrote_at_once(self, item: _Item) -> bool:
+        """Write a message from the caller's thread, if nothing waits before it; return whether that was so."""
+        line = self._line
+        if line is None:
+            return False
+        channel, tap = line
+        try:
+            piece = frames.publish(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
+        except ValueError:
+            return False  # said by who has to say it of all messages
+        with self._lock:
+            if self._line is not line or self._queue or not self._has_room():
+                return False
+            self._idle.clear()
+            try:
+                self._sent(item)
+                is_written = tap.try_write(piece)
+                if not is_written:
+                    self._take_back()
+            except BaseException:
+                # A signal's handler has raised, so the broker may count differently than we do.
+                self._loop.call_soon_threadsafe(self._break, ConnectionError("interrupted while writing"))
+                raise
+        if not is_written:
+            return False
+        if self._timer is None:
+            self._loop.call_soon_threadsafe(self._watch_deadline)
+        return True
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything submitted is confirmed or given up; return whether it is. For a process's exit."""
@@ -153,9 +192,10 @@ class Publisher:
         self._broken.add_done_callback(self._lost)
         channel.closing.add_done_callback(self._closed)
         self._declared.clear()
-        self._frame_max = channel.connection.connection_tune.frame_max
-        self._tag = 0
-        self._line = channel, connection.tap
+        with self._lock:
+            self._frame_max = channel.connection.connection_tune.frame_max
+            self._tag = 0
+            self._line = channel, connection.tap
         self._loop.call_soon(self._write)
         return self._broken
 
@@ -168,15 +208,17 @@ class Publisher:
             self._broken.set_exception(error)
 
     def _lost(self, broken: asyncio.Future[None]) -> None:
-        self._line = None
+        with self._lock:
+            self._line = None
         error = None if broken.cancelled() else broken.exception()
         self._lose(NotPublished(reason(error) if error else "the connection was lost"))
 
     def _lose(self, error: NotPublished) -> None:
         """Give up what is under way: nobody knows what the broker made of it, and sending it again may double it."""
-        lost = list(self._in_flight.values())
-        self._in_flight.clear()
-        self._in_flight_bytes = self._awaited = 0
+        with self._lock:
+            lost = list(self._in_flight.values())
+            self._in_flight.clear()
+            self._in_flight_bytes = self._awaited = 0
         for item in lost:
             self._drop(item, error)
         self._check_idle()
@@ -195,31 +237,48 @@ class Publisher:
 
     def _write_to(self, channel: AbstractChannel, tap: Tap) -> None:
         """Write what waits, in one piece, as far as there is room."""
-        written: list[bytes] = []
+        too_long: list[tuple[_Item, NotPublished]] = []
+        with self._lock:
+            written = self._pieces(channel, too_long)
+            if written:
+                tap.write(b"".join(written))
+        for item, error in too_long:
+            self._drop(item, error)
+        if self._awaited or self._queue:
+            tap.go_on()
+        elif written:
+            tap.rest(CONFIRM_SECONDS)
+
+    def _pieces(self, channel: AbstractChannel, too_long: list[tuple[_Item, NotPublished]]) -> list[bytes]:
+        pieces: list[bytes] = []
         while self._queue and self._declaring is None and self._has_room():
             item = self._queue[0]
             if item.queue_arguments is not None and not self._is_declared(item.routing_key):
                 # Those behind wait: they may be for the same queue, and they are to stay in order.
                 self._declaring = self._loop.create_task(self._declare(channel, item))
                 break
-            self._queue.popleft()
             try:
-                written.append(
+                pieces.append(
                     frames.publish(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
                 )
+                self._sent(item)
             except ValueError as error:
-                self._drop(item, NotPublished(str(error)))
-                continue
-            self._tag += 1
-            self._in_flight[self._tag] = item
-            self._in_flight_bytes += len(item.body)
-            self._awaited += item.done is not None
-        if written:
-            tap.write(b"".join(written))
-        if self._awaited or self._queue:
-            tap.go_on()
-        elif written:
-            tap.rest(CONFIRM_SECONDS)
+                too_long.append((item, NotPublished(str(error))))
+            self._queue.popleft()  # last, so that no other thread's message passes by
+        return pieces
+
+    def _sent(self, item: _Item) -> None:
+        self._tag += 1
+        self._in_flight[self._tag] = item
+        self._in_flight_bytes += len(item.body)
+        self._awaited += item.done is not None
+
+    def _take_back(self) -> None:
+        """Undo the last `_sent`."""
+        _, item = self._in_flight.popitem()
+        self._tag -= 1
+        self._in_flight_bytes -= len(item.body)
+        self._awaited -= item.done is not None
 
     def _has_room(self) -> bool:
         return len(self._in_flight) < IN_FLIGHT_MAX and self._in_flight_bytes < IN_FLIGHT_BYTES_MAX
@@ -248,25 +307,31 @@ class Publisher:
         confirm = frames.confirmed(kind, payload)
         if confirm is None:
             return False
-        tag = confirm.delivery_tag
-        if confirm.multiple:
-            while self._in_flight and (first := next(iter(self._in_flight))) <= tag:
-                self._answered(self._in_flight.pop(first), refused=confirm.refused)
-        elif tag in self._in_flight:
-            self._answered(self._in_flight.pop(tag), refused=confirm.refused)
+        for item in self._answered(confirm.delivery_tag, up_to=confirm.multiple):
+            if confirm.refused:
+                self._drop(item, Refused(f"a queue of {item.routing_key!r} is full, or just going away"))
+            elif item.done is not None:
+                item.done(None)
         if self._queue:
             self._write()
         else:
             self._check_idle()
+            if self._line is not None and not self._awaited:
+                self._line[1].rest(CONFIRM_SECONDS)
         return True
 
-    def _answered(self, item: _Item, *, refused: bool) -> None:
-        self._in_flight_bytes -= len(item.body)
-        self._awaited -= item.done is not None
-        if refused:
-            self._drop(item, Refused(f"a queue of {item.routing_key!r} is full, or just going away"))
-        elif item.done is not None:
-            item.done(None)
+    def _answered(self, tag: int, *, up_to: bool) -> list[_Item]:
+        """Take the message with that tag, or all up to that one, from what is under way."""
+        answered: list[_Item] = []
+        with self._lock:
+            if up_to:
+                while self._in_flight and (first := next(iter(self._in_flight))) <= tag:
+                    answered.append(self._in_flight.pop(first))
+            elif tag in self._in_flight:
+                answered.append(self._in_flight.pop(tag))
+            self._in_flight_bytes -= sum(len(item.body) for item in answered)
+            self._awaited -= sum(item.done is not None for item in answered)
+        return answered
 
     # Giving up
 
@@ -276,14 +341,16 @@ class Publisher:
             self._timer = self._loop.call_later(max(0.0, first.deadline - time.monotonic()), self._give_up)
 
     def _first(self) -> _Item | None:
-        if self._in_flight:
-            return next(iter(self._in_flight.values()))
-        return self._queue[0] if self._queue else None
+        return self._first_under_way() or (self._queue[0] if self._queue else None)
+
+    def _first_under_way(self) -> _Item | None:
+        with self._lock:  # another thread may write just now
+            return next(iter(self._in_flight.values()), None)
 
     def _give_up(self) -> None:
         self._timer = None
         now = time.monotonic()
-        first = next(iter(self._in_flight.values()), None)
+        first = self._first_under_way()
         if first is not None and first.deadline <= now:
             # aio-pika's own time-outs don't count while the broker blocks, so this is ours. What the broker made of
             # the frames is unknown: begin anew on a new connection.
@@ -297,10 +364,11 @@ class Publisher:
         self._check_idle()
 
     def _check_idle(self) -> None:
-        if not self._queue and not self._in_flight:
-            self._idle.set()
-            if self._queue:  # submitted by another thread in between
-                self._idle.clear()
+        with self._lock:  # who writes by itself clears it in there, too
+            if not self._queue and not self._in_flight:
+                self._idle.set()
+                if self._queue:  # submitted by another thread in between
+                    self._idle.clear()
 
     def _drop(self, item: _Item, error: NotPublished) -> None:
         """Give a message up: tell who waits for it, else count it and log that once a minute."""

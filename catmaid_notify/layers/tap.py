@@ -17,6 +17,8 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
+from catmaid_notify.layers.outlet import Outlet
+
 HEADER: Final = struct.Struct(">BHI")
 """Type, channel number and size of a frame: AMQP 0-9-1, 4.2.3. One byte follows its payload."""
 END: Final = 0xCE
@@ -32,11 +34,12 @@ Taker = Callable[[int, bytes], bool]
 
 
 class Tap(asyncio.StreamReaderProtocol):
-    """The protocol of one connection. All methods belong to its loop."""
+    """The protocol of one connection. All methods but `try_write` belong to its loop."""
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         """``reader`` is aiormq's."""
         super().__init__(reader, loop=loop)
+        self._loop = loop
         self._clock = loop.time
         self._call_later = loop.call_later
         self._takers: dict[int, Taker] = {}
@@ -45,6 +48,7 @@ class Tap(asyncio.StreamReaderProtocol):
         self._fed = 0.0
         """When aiormq got something last."""
         self._socket: asyncio.Transport | None = None
+        self._outlet: Outlet | None = None
         self._is_broken = False
         self._resting: asyncio.TimerHandle | None = None
 
@@ -54,8 +58,12 @@ class Tap(asyncio.StreamReaderProtocol):
 
     def write(self, frames: bytes) -> None:
         """Write whole frames to the socket, past what aiormq may still have in its queue."""
-        if self._socket is not None:
-            self._socket.write(frames)
+        if self._outlet is not None:
+            self._outlet.write(frames)
+
+    def try_write(self, frames: bytes) -> bool:
+        """Write whole frames if the socket takes them at once; from any thread. Returns whether that is so."""
+        return self._outlet is not None and self._outlet.try_write(frames)
 
     def rest(self, seconds: float) -> None:
         """Leave what comes in the socket, for so long at most: then one look is enough for much."""
@@ -77,12 +85,16 @@ class Tap(asyncio.StreamReaderProtocol):
         """Keep the socket."""
         super().connection_made(transport)
         self._socket = cast("asyncio.Transport", transport)
+        self._outlet = Outlet(self._socket, self._loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the socket."""
         if self._resting is not None:
             self._resting.cancel()
         self._socket = None
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:
@@ -123,6 +135,17 @@ class Tap(asyncio.StreamReaderProtocol):
         return b"".join(left)
 
 
+class _Writer(asyncio.StreamWriter):
+    """What aiormq writes to, so that no frame of its own gets into one of another thread's."""
+
+    def __init__(self, transport: asyncio.WriteTransport, tap: Tap, *args: Any) -> None:
+        super().__init__(transport, tap, *args)
+        self._tap = tap
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._tap.write(bytes(data))
+
+
 class TappedTransports(TransportFactory):
     """Connects as aiormq does, TCP or TLS, with a `Tap` on the socket."""
 
@@ -146,4 +169,4 @@ class TappedTransports(TransportFactory):
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
         self.tap = tap
-        return reader, asyncio.StreamWriter(transport, tap, reader, loop)
+        return reader, _Writer(transport, tap, reader, loop)

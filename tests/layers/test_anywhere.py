@@ -95,6 +95,45 @@ async def test_send__from(vhost: Vhost, tmp_path: Path, code: str, count: int) -
         assert len(await received(count)) == count
 
 
+IN_A_HURRY = """
+import random
+def hurry(who):
+    seeded = random.Random(who)
+    for n in range(COUNT):
+        layer.group_send_nowait("people", {"type": "a", "who": who, "n": n, "filling": "x" * seeded.randrange(5000)})
+        time.sleep(seeded.choice((0, 0, 0, 0.0001, 0.0003, 0.001)))
+in_threads(hurry, THREADS)
+"""
+
+
+async def test_send__threads_that_do_not_wait__all_arrive_once_in_the_order_of_each(
+    vhost: Vhost, tmp_path: Path
+) -> None:
+    """Some of them write to the socket by themselves, some leave it to the loop."""
+    threads, each = 4, 500
+    script = tmp_path / "script.py"
+    script.write_text(f"import time\nCOUNT, THREADS = {each}, {threads}\n{SCRIPT}{IN_A_HURRY}")
+    came: list[dict[str, Any]] = []
+    complete = asyncio.Event()
+
+    def listener(message: dict[str, Any]) -> None:
+        came.append(message)
+        if len(came) == threads * each:
+            complete.set()
+
+    layer = RabbitmqChannelLayer(host=vhost.url)
+    channel = await layer.new_channel()
+    layer.listen(channel, listener)
+    await layer.group_add("people", channel)
+    done = await asyncio.to_thread(_run, script, vhost.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    async with asyncio.timeout(SECONDS):
+        await complete.wait()
+    await layer.close()
+    for who in range(threads):
+        assert [message["n"] for message in came if message["who"] == who] == list(range(each))
+
+
 def _run(script: Path, url: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [str(PYTHON), str(script), url]

@@ -25,6 +25,10 @@ class FakeTap:
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
+        self.at_once: list[bytes] = []
+        """Those of them that another thread has written."""
+        self.is_free = True
+        self.error: BaseException | None = None
         self.takers: dict[int, Taker] = {}
         self.rests = False
 
@@ -33,6 +37,14 @@ class FakeTap:
 
     def write(self, frames: bytes) -> None:
         self.writes.append(frames)
+
+    def try_write(self, frames: bytes) -> bool:
+        if self.error:
+            raise self.error
+        if self.is_free:
+            self.writes.append(frames)
+            self.at_once.append(frames)
+        return self.is_free
 
     def rest(self, _seconds: float) -> None:
         self.rests = True
@@ -112,8 +124,8 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
 
     monkeypatch.setattr(connection.Connection, "run", run)
 
-    def make(**config: Any) -> Publisher:
-        made.append(Publisher(LayerOptions.from_config(config), asyncio.get_running_loop(), is_local=True))
+    def make(*, is_local: bool = True, **config: Any) -> Publisher:
+        made.append(Publisher(LayerOptions.from_config(config), asyncio.get_running_loop(), is_local=is_local))
         return made[-1]
 
     yield make
@@ -357,3 +369,131 @@ async def test_close__says_it_to_all_that_wait(make: Any, answers: Answers) -> N
     await one.close()
     assert "the process ends" in str(answers.got["a"])
     assert one.flush(0)
+
+
+# From another thread
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No message comes soon after another one."""
+    monkeypatch.setattr(publisher, "BURST_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__in_order_with_those_that_go_through_the_loop(make: Any, answers: Answers) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    one.submit("groups", "g", b"b")
+    submit(one, answers, "c")  # somebody waits for it
+    one.submit("groups", "g", b"d")
+    assert len(channel.tap.at_once) == 2
+    await turn()
+    assert channel.written() == [b"a", b"b", b"c", b"d"]
+    one.submit("groups", "g", b"e")
+    assert len(channel.tap.at_once) == 3
+    channel.answer(spec.Basic.Ack(delivery_tag=3))
+    assert answers.got == {"c": None}
+    assert not one.flush(0)
+    channel.answer(spec.Basic.Ack(delivery_tag=5, multiple=True))
+    assert one.flush(0)
+
+
+async def test_at_once__not_in_a_burst(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many are written in one piece then."""
+    monkeypatch.setattr(publisher, "BURST_SECONDS", 60.0)
+    one = make(is_local=False)
+    channel = await connected(one)
+    for body in (b"a", b"b", b"c"):
+        one.submit("groups", "g", body)
+    assert len(channel.tap.at_once) == 1
+    await turn()
+    assert len(channel.tap.writes) == 2
+    assert channel.written() == [b"a", b"b", b"c"]
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__the_socket_has_no_room__through_the_loop(make: Any, answers: Answers) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    channel.tap.is_free = False
+    one.submit("groups", "g", b"b")
+    channel.tap.is_free = True
+    one.submit("groups", "g", b"c")  # not past the one that waits
+    await turn()
+    submit(one, answers, "d")
+    await turn()
+    assert channel.written() == [b"a", b"b", b"c", b"d"]
+    channel.answer(spec.Basic.Ack(delivery_tag=4))
+    assert answers.got == {"d": None}
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__flush_waits_for_its_confirm(make: Any) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    assert not one.flush(0)
+    channel.answer(spec.Basic.Ack(delivery_tag=1))
+    assert one.flush(0)
+    assert channel.tap.rests  # the confirms of those that follow are read together
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__bounded_as_all_others(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "IN_FLIGHT_MAX", 1)
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    one.submit("groups", "g", b"b")
+    await turn()
+    assert channel.written() == [b"a"]
+    channel.answer(spec.Basic.Ack(delivery_tag=1))
+    assert channel.written() == [b"b"]
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__without_a_confirm_given_up_in_time(make: Any) -> None:
+    one = make(is_local=False, publish_timeout=0.2)
+    await connected(one)
+    one.submit("groups", "g", b"a")
+    await eventually_here(lambda: one.dropped == 1)
+    assert isinstance(one._broken.exception(), TimeoutError)
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__lost_with_the_connection_and_not_sent_again(make: Any) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    channel.closing.set_exception(ConnectionError("lost"))
+    await eventually_here(lambda: one.dropped == 1)
+    one.submit("groups", "g", b"b")
+    again = await connected(one)
+    one.submit("groups", "g", b"c")
+    await turn()
+    assert again.written() == [b"b", b"c"]
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__interrupted__begins_anew_since_the_broker_may_count_differently(make: Any) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    channel.tap.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        one.submit("groups", "g", b"a")
+    await eventually_here(lambda: one._broken.done())
+    assert "interrupted" in str(one._broken.exception())
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__a_name_that_amqp_cannot_hold(make: Any) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "k" * 256, b"a")
+    await turn()
+    assert one.dropped == 1
+    one.submit("groups", "g", b"b")
+    assert channel.written() == [b"b"]

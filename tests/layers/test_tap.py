@@ -215,6 +215,30 @@ async def test_rest__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> Non
         transports.tap.write(b"late")
 
 
+@pytest.mark.real
+async def test_write__aiormq_waits_for_the_rest_of_what_a_thread_has_begun() -> None:
+    begun, heartbeat = bytes(20_000_000), b"heartbeat"
+    came = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set_result(await reader.readexactly(len(begun) + len(heartbeat)))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        transports = TappedTransports()
+        url = URL.build(scheme="amqp", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        _, writer = await transports.create(url, ssl_context_provider=None)
+        assert transports.tap is not None
+        assert transports.tap.try_write(begun)  # more than the socket takes at once
+        writer.write(heartbeat)
+        async with asyncio.timeout(20):
+            assert await came == begun + heartbeat
+        writer.close()
+        await writer.wait_closed()
+        assert not transports.tap.try_write(b"late")
+
+
 def test_heartbeat__is_one() -> None:
     _, number, heartbeat = pamqp.frame.unmarshal(HEARTBEAT)
     assert (number, type(heartbeat).__name__) == (0, "Heartbeat")
