@@ -73,7 +73,7 @@ def sign_in_with(key: str) -> SignIn | None:
     Raises:
         django.db.Error: what the database says.
     """
-    return _of_sessions([key])[0] if _can_be_key(key) else None
+    return _of_sessions([key])[0] if sessions.can_be_key(key) else None
 
 
 def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
@@ -103,14 +103,9 @@ def _session_key(scope: dict[str, Any]) -> str:
     for name, value in scope.get("headers", ()):
         if name.lower() == b"cookie":
             key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME, "")
-            if _can_be_key(key):
+            if sessions.can_be_key(key):
                 return str(key)
     return ""
-
-
-def _can_be_key(key: str) -> bool:
-    """Keys are plain ASCII in all of Django's engines; a NUL would be an error of PostgreSQL's."""
-    return key != "" and key.isascii() and key.isprintable()
 
 
 def _handshakes() -> Together[str, SignIn | None]:

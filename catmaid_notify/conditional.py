@@ -6,30 +6,49 @@ import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, unquote
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
-
-def answer(request: HttpRequest, state: Any, build: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return 304 where the page has this state (anything that JSON can hold) already, else what ``build`` returns."""
-    etag = _etag_of(state)
-    return _for_this_user(HttpResponseNotModified() if _is_known(request, etag) else build(), etag)
+from catmaid_notify.protocol import user_key
 
 
-def unchanged(request: HttpRequest, state: Any) -> HttpResponse | None:
+def answer(request: HttpRequest, pk: Any, state: Any, build: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return 304 where the page has this state of this user's already, else what ``build`` returns.
+
+    ``state`` is anything that JSON can hold.
+    """
+    etag = _etag_of(pk, state)
+    return _for_this_user(HttpResponseNotModified() if _named_by(request) == etag else build(), etag)
+
+
+def unchanged(request: HttpRequest, pk: Any, state: Any) -> HttpResponse | None:
     """Return 304 where the page has this state already, else ``None``."""
-    etag = _etag_of(state)
-    return _for_this_user(HttpResponseNotModified(), etag) if _is_known(request, etag) else None
+    etag = _etag_of(pk, state)
+    return _for_this_user(HttpResponseNotModified(), etag) if _named_by(request) == etag else None
 
 
-def _etag_of(state: Any) -> str:
-    return '"' + hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32] + '"'
+def said_user_pk(request: HttpRequest) -> Any:
+    """Return whose state the page says to have, ``None`` where it has none of ours. Anybody can say anything."""
+    key, dot, _ = _named_by(request).strip('"').rpartition(".")
+    try:
+        return get_user_model()._meta.pk.to_python(unquote(key)) if dot else None
+    except ValidationError:
+        return None
 
 
-def _is_known(request: HttpRequest, etag: str) -> bool:
+def _etag_of(pk: Any, state: Any) -> str:
+    key = user_key(pk)
+    digest = hashlib.sha256(json.dumps([key, state]).encode()).hexdigest()[:32]
+    return f'"{quote(key, safe="")}.{digest}"'
+
+
+def _named_by(request: HttpRequest) -> str:
     # Proxies that compress make weak ones of them.
-    return bool(request.META.get("HTTP_IF_NONE_MATCH", "").removeprefix("W/") == etag)
+    return str(request.META.get("HTTP_IF_NONE_MATCH", "")).removeprefix("W/")
 
 
 def _for_this_user(response: HttpResponse, etag: str) -> HttpResponse:

@@ -6,6 +6,8 @@ For the few questions that every page asks again and again. The SQL is Django's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -39,13 +41,20 @@ class _Statement(NamedTuple):
 
     def rows(self, using: str, values: Mapping[str, Any]) -> list[Row]:
         connection = connections[using]
-        given = [
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, self.given(values, connection))
+            return self.fetched(cursor, connection)
+
+    def given(self, values: Mapping[str, Any], connection: Any) -> list[Any]:
+        """Return the parameters as the driver wants them."""
+        return [
             one.field.get_db_prep_save(values[one.name], connection) if isinstance(one, Parameter) else one
             for one in self.parameters
         ]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, given)
-            rows = cursor.fetchall()
+
+    def fetched(self, cursor: Any, connection: Any) -> list[Row]:
+        """Return the rows of the result that a cursor is at."""
+        rows = cursor.fetchall()
         return _converted(rows, self.columns, connection) if rows else []
 
 
@@ -62,7 +71,15 @@ class Prepared:
         Raises:
             django.db.Error: what the database says.
         """
-        return (self._made.get(using) or self._make(using)).rows(using, values)
+        return self.question(using, **values).rows()
+
+    def question(self, using: str, **values: Any) -> Question:
+        """Return what `rows` would ask, to be asked `ahead`."""
+        return Question(self, using, values)
+
+    def statement(self, using: str) -> _Statement:
+        """Return what is kept for that database."""
+        return self._made.get(using) or self._make(using)
 
     def _make(self, using: str) -> _Statement:
         compiler = self._query.get_compiler(using)
@@ -70,6 +87,75 @@ class Prepared:
         columns = tuple(column for column, _, _ in compiler.select)
         made = self._made[using] = _Statement(sql, tuple(parameters), columns)
         return made
+
+
+class Question(NamedTuple):
+    """A query with its values."""
+
+    prepared: Prepared
+    using: str
+    values: dict[str, Any]
+
+    def rows(self) -> list[Row]:
+        """Return the rows.
+
+        Raises:
+            django.db.Error: what the database says.
+        """
+        for question, rows in _asked.get():
+            if question == self:
+                return rows
+        return self.prepared.statement(self.using).rows(self.using, self.values)
+
+
+# Many at once
+
+_asked: ContextVar[Sequence[tuple[Question, list[Row]]]] = ContextVar("_asked", default=())
+
+
+@contextmanager
+def ahead(questions: Iterable[Question]) -> Iterator[None]:
+    """Ask all of them by one round trip; whoever asks one of them in this block has its rows already.
+
+    Where a database or its driver takes one statement at a time, each is asked when its turn comes.
+
+    Raises:
+        django.db.Error: what the database says.
+        ValueError: what its driver says of a value that no database holds.
+    """
+    token = _asked.set(_asked_together(list(questions)))
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def _asked_together(questions: Sequence[Question]) -> list[tuple[Question, list[Row]]]:
+    aliases = {question.using for question in questions}
+    if len(aliases) != 1 or not _takes_many(connection := connections[aliases.pop()]):
+        return []
+    statements = [question.prepared.statement(question.using) for question in questions]
+    given = [
+        value
+        for question, statement in zip(questions, statements, strict=True)
+        for value in statement.given(question.values, connection)
+    ]
+    found = []
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(statement.sql for statement in statements), given)
+        for question, statement in zip(questions, statements, strict=True):
+            found.append((question, statement.fetched(cursor, connection)))
+            cursor.nextset()
+    return found
+
+
+def _takes_many(connection: Any) -> bool:
+    """Return whether one call may have several statements: psycopg 3 says so where it puts the values in by itself."""
+    return (
+        connection.vendor == "postgresql"
+        and connection.Database.__name__ == "psycopg"
+        and not connection.features.uses_server_side_binding
+    )
 
 
 def _converted(rows: list[Row], columns: Iterable[Any], connection: Any) -> list[Row]:
@@ -102,15 +188,24 @@ def instances(manager: models.Manager[Any], name: str, values: Sequence[Any]) ->
 
     Many are asked for as ever. The query for a single one is kept, if the manager's is that of all rows.
     """
-    if len(values) == 1 and type(manager).get_queryset is BaseManager.get_queryset:
-        return _one(manager.model, manager.db, name, values[0])
+    question = instance(manager, name, values[0]) if len(values) == 1 else None
+    if question is not None:
+        return _loaded(manager.model, question)
     found: Iterable[Any] = manager.filter(**{f"{name}__in": values})
     return found
 
 
-def _one(model: type[models.Model], using: str, name: str, value: Any) -> Iterator[models.Model]:
-    for row in _by(model, name).rows(using, value=value):
-        yield model.from_db(using, [field.attname for field in model._meta.concrete_fields], row)
+def instance(manager: models.Manager[Any], name: str, value: Any) -> Question | None:
+    """Return what `instances` asks for a single one; ``None`` where the query is not kept."""
+    if type(manager).get_queryset is not BaseManager.get_queryset:
+        return None
+    model: type[models.Model] = manager.model
+    return _by(model, name).question(manager.db, value=value)
+
+
+def _loaded(model: type[models.Model], question: Question) -> Iterator[models.Model]:
+    for row in question.rows():
+        yield model.from_db(question.using, [field.attname for field in model._meta.concrete_fields], row)
 
 
 @cache

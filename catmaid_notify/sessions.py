@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from catmaid_notify import prepared
 from catmaid_notify.batches import batches
+from catmaid_notify.prepared import Question
 
 KEYS_PER_QUERY: Final = 1000
 
@@ -43,9 +44,22 @@ def load(keys: Iterable[str]) -> dict[str, Session]:
     return {key: Session(data, math.inf) for key, data in found.items() if data}
 
 
+def question(key: str) -> Question | None:
+    """Return what `load` asks for one session, where it can be asked ahead."""
+    store: Any = _store()
+    if not hasattr(store, "get_model_class"):
+        return None
+    return prepared.instance(store.get_model_class().objects, "session_key", key)
+
+
 def are_kept_by_clients() -> bool:
     """Return whether the sessions are in the cookies themselves, so that a logout leaves older cookies valid."""
     return issubclass(_store(), SignedCookies)
+
+
+def can_be_key(key: str) -> bool:
+    """Return whether a cookie can be a key: plain ASCII in all engines, and a NUL would be an error of PostgreSQL's."""
+    return key != "" and key.isascii() and key.isprintable()
 
 
 def digest(key: str) -> str:

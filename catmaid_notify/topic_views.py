@@ -24,13 +24,13 @@ def values(request: HttpRequest) -> HttpResponse:
     allowed = [name for name in names if _may_follow(request.user, name)]
     found = kept.load(allowed)
     refused = [name for name in names if name not in allowed]
-    state: Any = [user_key(request.user.pk), refused, [[value.topic, value.version] for value in found.values()]]
+    state = [refused, [[value.topic, value.version] for value in found.values()]]
 
     def answer() -> HttpResponse:
         shown = [kept.as_dict(found[name]) for name in allowed if name in found]
         return JsonResponse({"user": user_key(request.user.pk), "values": shown, "refused": refused})
 
-    return conditional.answer(request, state, answer)
+    return conditional.answer(request, request.user.pk, state, answer)
 
 
 def _may_follow(user: Any, name: str) -> bool:

@@ -8,34 +8,42 @@ from typing import Any, Final, NamedTuple
 from django.db import router
 
 from catmaid_notify.models import Message, TaskProgress, progress_since
-from catmaid_notify.prepared import Parameter, Prepared
-from catmaid_notify.protocol import user_key
+from catmaid_notify.prepared import Parameter, Prepared, Question
 
 COUNTED: Final = 1000
 """Unread messages that are counted."""
 
 
 class Unread(NamedTuple):
-    """The state of one user's inbox."""
+    """The state of one user's inbox.
+
+    Neither a clock nor a highest id would tell of all changes, since ids are handed out before commit.
+    """
 
     ids: list[int]
     """Of the unread messages, newest first; one more than are counted at most."""
     tasks: list[tuple[str, str]]
     """Of the running tasks, each with the time of its latest state."""
 
-    def state_for(self, pk: Any) -> list[Any]:
-        """Return all of it, and whose it is; for JSON.
 
-        Neither a clock nor a highest id would tell of all changes, since ids are handed out before commit.
-        """
-        return [user_key(pk), self.ids, self.tasks]
+class Questions(NamedTuple):
+    """What `Unread` is made of: two queries, one of them of an index alone."""
+
+    ids: Question
+    tasks: Question
+
+    def answer(self) -> Unread:
+        """Return the state that the database has now."""
+        ids = [row[0] for row in self.ids.rows()]
+        return Unread(ids, [(task_id, updated.isoformat()) for task_id, updated in self.tasks.rows()])
 
 
-def of_user(pk: Any) -> Unread:
-    """Return the state of this user's inbox, by two queries, one of them of an index alone."""
-    ids = _ids().rows(router.db_for_read(Message), user=pk)
-    tasks = _tasks().rows(router.db_for_read(TaskProgress), user=pk, since=progress_since())
-    return Unread([row[0] for row in ids], [(task_id, updated.isoformat()) for task_id, updated in tasks])
+def of_user(pk: Any) -> Questions:
+    """Return what is to be asked of this user's inbox."""
+    return Questions(
+        _ids().question(router.db_for_read(Message), user=pk),
+        _tasks().question(router.db_for_read(TaskProgress), user=pk, since=progress_since()),
+    )
 
 
 @cache

@@ -12,6 +12,7 @@ from django.contrib.auth.backends import ModelBackend
 
 from catmaid_notify import prepared
 from catmaid_notify.batches import batches
+from catmaid_notify.prepared import Question
 
 USERS_PER_QUERY: Final = 1000
 
@@ -36,6 +37,11 @@ def by_pk(pks: Iterable[Any]) -> dict[Any, Any]:
     """Return the users that exist."""
     users = get_user_model()._default_manager
     return {user.pk: user for batch in batches(pks, USERS_PER_QUERY) for user in prepared.instances(users, "pk", batch)}
+
+
+def question(pk: Any) -> Question | None:
+    """Return what `by_pk` asks for one user, where it can be asked ahead."""
+    return prepared.instance(get_user_model()._default_manager, "pk", pk)
 
 
 def _of_backend(backend: Any, pks: set[Any]) -> list[Any]:

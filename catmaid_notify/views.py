@@ -121,7 +121,7 @@ def _notification_count(request: HttpRequest) -> int:
 def unread(request: HttpRequest) -> HttpResponse:
     """The unread set, newest first, and the running tasks; 304 while neither changes."""
     pk = request.user.pk
-    found = inbox.of_user(pk)
+    found = inbox.of_user(pk).answer()
 
     def answer() -> HttpResponse:
         shown = Message.objects.for_user(pk).unread().filter(pk__in=found.ids[:UNREAD_SHOWN]).newest_first()
@@ -136,7 +136,7 @@ def unread(request: HttpRequest) -> HttpResponse:
             }
         )
 
-    return conditional.answer(request, found.state_for(pk), answer)
+    return conditional.answer(request, pk, found, answer)
 
 
 @require_safe

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connection, connections
 from django.http import HttpResponse
 from django.test import AsyncClient
 from django.test.utils import override_script_prefix
@@ -67,7 +67,8 @@ def ask(client: Client, etag: str, **options: Any) -> Any:
 def test_poll__unchanged(
     signed_in: Client, etag: str, behind: type[Behind], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(4):  # session, user, unread ids, tasks
+    # Session, user, unread ids and tasks, by one round trip where the driver can.
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 4):
         short = ask(signed_in, etag)
     assert (short.status_code, behind.seen) == (304, 0)
 
@@ -102,7 +103,24 @@ def test_poll__changed(signed_in: Client, user: User, etag: str, behind: type[Be
     assert response["ETag"] != etag
 
 
-@pytest.mark.parametrize("etag_of_page", ["", '"', "*", '"other"', "W/", "\0"])
+@pytest.mark.parametrize(
+    "etag_of_page",
+    [
+        "",
+        '"',
+        "*",
+        '"other"',
+        "W/",
+        "\0",
+        '"1.0"',
+        '"."',
+        '"-1.x"',
+        f'"{"9" * 40}.x"',
+        '"%00.x"',
+        '"%FF.x"',
+        '"1%3B.x"',
+    ],
+)
 def test_poll__what_is_no_etag_of_ours(signed_in: Client, etag_of_page: str, behind: type[Behind]) -> None:
     assert (ask(signed_in, etag_of_page).status_code, behind.seen) == (200, 1)
 

@@ -28,7 +28,7 @@ def test_of_user__ids_are_read_from_the_index_alone(user: User) -> None:
     with CaptureQueriesContext(
         connection,
     ) as captured:
-        found = unread.of_user(user.pk)
+        found = unread.of_user(user.pk).answer()
     assert len(found.ids) == 30
     explain = {"postgresql": "EXPLAIN", "sqlite": "EXPLAIN QUERY PLAN"}[connection.vendor]
     with connection.cursor() as cursor:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -179,7 +180,7 @@ def test_unread__304_costs_less_statements(
 ) -> None:
     messages(user, 200)
     etag = signed_in.get(UNREAD)["ETag"]
-    with django_assert_num_queries(4):  # session, user, unread ids, tasks
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 4):
         not_modified(signed_in, etag)
 
 
