@@ -25,11 +25,11 @@ class Sizes:
     """That are stored one by one."""
     users: int = 10_000
     stored: int = 1_000_000
-    requests: int = 500
+    requests: int = 2_000
 
 
 FULL = Sizes()
-QUICK = Sizes(seconds=1.5, many=(2_000,), connects=300, publishes=10_000, messages=100, stored=100_000, requests=150)
+QUICK = Sizes(seconds=1.5, many=(2_000,), connects=300, publishes=10_000, messages=100, stored=100_000, requests=400)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
