@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -155,8 +156,9 @@ def measure(stage: Stage, curve: Curve) -> Measured:
 
 
 def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
-    """Draw a panel for each figure, both axes logarithmic: what grows linearly is a straight line of slope 1."""
+    """Draw a panel for each figure, both axes logarithmic: what grows linearly goes from corner to corner at most."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     figure = Figure(figsize=(4 * len(curve.figures), 3.2), layout="constrained")
     figure.suptitle(curve.title, fontsize=11)
@@ -166,6 +168,9 @@ def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
             panel.plot(curve.sizes, [value[key] for value in values], marker="o", label=kind)
         panel.set(xscale="log", yscale="log", xlabel=curve.across, ylabel=title)
         panel.set_xticks(curve.sizes, [f"{size:,}" for size in curve.sizes])
+        panel.set_ylim(_span([value[key] for values in measured.values() for value in values], curve.sizes))
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         panel.minorticks_off()
         panel.grid(visible=True, alpha=0.3)
     if len(measured) > 1:
@@ -173,6 +178,14 @@ def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
     path = folder / f"growth-{curve.name}.png"
     figure.savefig(path, dpi=90)
     return path
+
+
+def _span(values: Sequence[float], sizes: Sequence[int]) -> tuple[float, float]:
+    """Return the ends of a logarithmic axis for values that is at least as long as that of the sizes."""
+    above_zero = [value for value in values if value > 0] or [1.0]
+    low, high = min(above_zero), max(above_zero)
+    middle, half = math.sqrt(low * high), 1.2 * math.sqrt(max(high / low, sizes[-1] / sizes[0]))
+    return middle / half, middle * half
 
 
 def table(curve: Curve, measured: Measured) -> str:
