@@ -225,5 +225,5 @@ def _many(index: int, name: str, title: str, *, rounds: int) -> Row:
     )
 
 
-MANY = _many(0, "5000", "5,000 sockets, a user each, 200 messages/s", rounds=2)
-MORE = _many(1, "10000", "10,000 sockets, a user each, 200 messages/s", rounds=1)
+MANY = _many(0, "5000", "5,000 sockets, a user each, 200 messages/s", rounds=3)
+MORE = _many(1, "10000", "10,000 sockets, a user each, 200 messages/s", rounds=3)
