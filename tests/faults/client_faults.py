@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import resource
 import socket
 import time
@@ -125,7 +126,12 @@ async def no_file_handles(world: World) -> Sequence[Criterion]:
     world.phase("after")
     live = await world.all_live()
     await world.remove_clients(crowd)
+    healed = time.monotonic()
+    await asyncio.sleep(world.span(45, 10))  # longer than a page waits for a sign of life
+    world.verdict(world.run)
+    lost = sum(world.left_state(client.name, healed) < math.inf for client in world.clients)
     return [
+        Measure(what="sockets lost afterwards", value=lost, most=0, unit=""),
         Measure(what="clients that poll", value=polling, least=1, unit=""),
         Measure(what="neither live nor polling", value=neither, most=0, unit=""),
         Measure(what="CPU of Daphne", value=load, most=50, unit="%"),

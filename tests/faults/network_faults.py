@@ -31,7 +31,7 @@ async def stalled(world: World) -> Sequence[Criterion]:
         world.daphne.signal(signal.SIGCONT)
     world.phase("after")
     asked = [min((at for at in client.syncs if at > stopped), default=float("inf")) for client in world.clients]
-    left = [_left_live(world, viewer, stopped) for viewer in world.viewers()]
+    left = [world.left_state(viewer, stopped) for viewer in world.viewers()]
     live = await world.all_live()
     return [
         Measure(what="all notice after", value=max(left) - stopped, most=world.limit(41, *ASKED)),
@@ -56,7 +56,7 @@ async def swallowed(world: World) -> Sequence[Criterion]:
     finally:
         world.link.swallows = world.other_link.swallows_answers = False
     world.phase("after")
-    left = [_left_live(world, viewer, began) for viewer in world.viewers()]
+    left = [world.left_state(viewer, began) for viewer in world.viewers()]
     live = await world.all_live()
     return [
         Measure(what="found by clients after", value=max(left) - began, most=world.limit(40, *ASKED)),
@@ -68,11 +68,6 @@ async def swallowed(world: World) -> Sequence[Criterion]:
 def _silent(world: World) -> int:
     """Return how many sockets Daphne has closed because they were silent."""
     return world.daphne.output.count("code=4408")
-
-
-def _left_live(world: World, viewer: str, since: float) -> float:
-    changes = (one.at for one in world.entries if one.kind == "state" and one.viewer == viewer and one.at > since)
-    return min(changes, default=float("inf"))
 
 
 @fault("F05", "browser offline")

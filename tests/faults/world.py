@@ -315,6 +315,11 @@ class World:
                 states[one.viewer] = one.note
         return {viewer for viewer, state in states.items() if state == "live"}
 
+    def left_state(self, viewer: str, since: float) -> float:
+        """Return when a client or tab was in another state for the first time after ``since``, or infinity."""
+        changes = (one.at for one in self.entries if one.kind == "state" and one.viewer == viewer and one.at > since)
+        return min(changes, default=float("inf"))
+
     def viewers(self) -> set[str]:
         """Return all clients and tabs that are there."""
         found: set[str] = set()
