@@ -74,6 +74,8 @@ class Publisher:
         self._submitted = 0.0
         """When the last message was."""
         self._lock = native_lock()
+        self._writing: set[int] = set()
+        """Threads that write: a signal's handler that sends something must not wait for what it has interrupted."""
         self._line: tuple[AbstractChannel, Tap] | None = None
         """Set while messages can be written."""
         self._frame_max = 0
@@ -132,32 +134,36 @@ class Publisher:
 
     def _wrote_at_once(self, item: _Item) -> bool:
         """Write a message from the caller's thread, if nothing waits before it; return whether that was so."""
-        line = self._line
-        if line is None:
+        line, thread = self._line, threading.get_ident()
+        if line is None or thread in self._writing:
             return False
-        channel, tap = line
         try:
-            piece = frames.publish(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
+            piece = frames.publish(line[0].number, item.exchange, item.routing_key, item.body, self._frame_max)
         except ValueError:
             return False  # said by who has to say it of all messages
+        self._writing.add(thread)
+        try:
+            is_written = self._wrote(item, piece, line)
+        except BaseException:
+            # A signal's handler has raised, so the broker may count differently than we do.
+            self._loop.call_soon_threadsafe(self._break, ConnectionError("interrupted while writing"))
+            raise
+        finally:
+            self._writing.discard(thread)
+        if is_written and self._timer is None:
+            self._loop.call_soon_threadsafe(self._watch_deadline)
+        return is_written
+
+    def _wrote(self, item: _Item, piece: bytes, line: tuple[AbstractChannel, Tap]) -> bool:
         with self._lock:
             if self._line is not line or self._queue or not self._has_room():
                 return False
             self._idle.clear()
-            try:
-                self._sent(item)
-                is_written = tap.try_write(piece)
-                if not is_written:
-                    self._take_back()
-            except BaseException:
-                # A signal's handler has raised, so the broker may count differently than we do.
-                self._loop.call_soon_threadsafe(self._break, ConnectionError("interrupted while writing"))
-                raise
-        if not is_written:
-            return False
-        if self._timer is None:
-            self._loop.call_soon_threadsafe(self._watch_deadline)
-        return True
+            self._sent(item)
+            is_written = line[1].try_write(piece)
+            if not is_written:
+                self._take_back()
+        return is_written
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything submitted is confirmed or given up; return whether it is. For a process's exit."""

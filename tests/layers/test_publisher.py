@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pamqp.frame
@@ -28,7 +28,8 @@ class FakeTap:
         self.at_once: list[bytes] = []
         """Those of them that another thread has written."""
         self.is_free = True
-        self.error: BaseException | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called in the middle of a write, as a signal's handler is."""
         self.takers: dict[int, Taker] = {}
         self.rests = False
 
@@ -39,8 +40,8 @@ class FakeTap:
         self.writes.append(frames)
 
     def try_write(self, frames: bytes) -> bool:
-        if self.error:
-            raise self.error
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
         if self.is_free:
             self.writes.append(frames)
             self.at_once.append(frames)
@@ -481,11 +482,25 @@ async def test_at_once__lost_with_the_connection_and_not_sent_again(make: Any) -
 async def test_at_once__interrupted__begins_anew_since_the_broker_may_count_differently(make: Any) -> None:
     one = make(is_local=False)
     channel = await connected(one)
-    channel.tap.error = KeyboardInterrupt()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    channel.tap.meanwhile = interrupt
     with pytest.raises(KeyboardInterrupt):
         one.submit("groups", "g", b"a")
     await eventually_here(lambda: one._broken.done())
     assert "interrupted" in str(one._broken.exception())
+
+
+@pytest.mark.usefixtures("alone")
+async def test_at_once__a_signal_handler_that_sends__waits_for_nothing(make: Any) -> None:
+    one = make(is_local=False)
+    channel = await connected(one)
+    channel.tap.meanwhile = lambda: one.submit("groups", "g", b"b")
+    one.submit("groups", "g", b"a")
+    await turn()
+    assert channel.written() == [b"a", b"b"]
 
 
 @pytest.mark.usefixtures("alone")
