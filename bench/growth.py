@@ -123,7 +123,7 @@ CURVES: Final = (
         across="processes",
         sizes=(1, 2, 4),
         kinds=(OURS, "uvicorn: ours"),
-        figures={"rate": "messages/s", "busiest_us": "CPU of the busiest process, us/message"},
+        figures={"rate": "messages/s", "busiest_us": "CPU of the busiest, us/message"},
         run=_processes,
     ),
     Curve(
