@@ -165,7 +165,9 @@ def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
     panels = figure.subplots(1, len(curve.figures), squeeze=False)[0]
     for panel, (key, title) in zip(panels, curve.figures.items(), strict=True):
         for kind, values in measured.items():
-            panel.plot(curve.sizes, [value[key] for value in values], marker="o", label=kind)
+            # A difference of two looks at the memory may be below zero, which such an axis has no place for.
+            heights = [value[key] if value[key] > 0 else math.nan for value in values]
+            panel.plot(curve.sizes, heights, marker="o", label=kind)
         panel.set(xscale="log", yscale="log", xlabel=curve.across, ylabel=title)
         panel.set_xticks(curve.sizes, [f"{size:,}" for size in curve.sizes])
         panel.set_ylim(_span([value[key] for values in measured.values() for value in values], curve.sizes))
