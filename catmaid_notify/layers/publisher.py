@@ -159,10 +159,9 @@ class Publisher:
             if self._line is not line or self._queue or not self._has_room():
                 return False
             self._idle.clear()
-            self._sent(item)
             is_written = line[1].try_write(piece)
-            if not is_written:
-                self._take_back()
+            if is_written:
+                self._sent(item)  # a confirm that is faster waits for the lock
         return is_written
 
     def flush(self, timeout: float) -> bool:
@@ -278,13 +277,6 @@ class Publisher:
         self._in_flight[self._tag] = item
         self._in_flight_bytes += len(item.body)
         self._awaited += item.done is not None
-
-    def _take_back(self) -> None:
-        """Undo the last `_sent`."""
-        _, item = self._in_flight.popitem()
-        self._tag -= 1
-        self._in_flight_bytes -= len(item.body)
-        self._awaited -= item.done is not None
 
     def _has_room(self) -> bool:
         return len(self._in_flight) < IN_FLIGHT_MAX and self._in_flight_bytes < IN_FLIGHT_BYTES_MAX

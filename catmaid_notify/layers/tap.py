@@ -40,8 +40,6 @@ class Tap(asyncio.StreamReaderProtocol):
         """``reader`` is aiormq's."""
         super().__init__(reader, loop=loop)
         self._loop = loop
-        self._clock = loop.time
-        self._call_later = loop.call_later
         self._takers: dict[int, Taker] = {}
         self._begun = b""
         """Of a frame whose end has not come yet."""
@@ -69,7 +67,7 @@ class Tap(asyncio.StreamReaderProtocol):
         """Leave what comes in the socket, for so long at most: then one look is enough for much."""
         if self._socket is not None and self._resting is None and not self._socket.is_closing():
             self._socket.pause_reading()
-            self._resting = self._call_later(seconds, self.go_on)
+            self._resting = self._loop.call_later(seconds, self.go_on)
 
     def go_on(self) -> None:
         """End a `rest`."""
@@ -108,7 +106,7 @@ class Tap(asyncio.StreamReaderProtocol):
         if not self._is_broken:
             data = self._without_taken(self._begun + data if self._begun else data)
         if data:
-            self._fed = self._clock()
+            self._fed = self._loop.time()
             super().data_received(data)
 
     def _without_taken(self, data: bytes) -> bytes:
@@ -130,7 +128,7 @@ class Tap(asyncio.StreamReaderProtocol):
                 left.append(data[position : last + 1])
             position = last + 1
         self._begun = data[position:]
-        if position and not left and self._clock() - self._fed >= SIGN_SECONDS:
+        if position and not left and self._loop.time() - self._fed >= SIGN_SECONDS:
             return HEARTBEAT
         return b"".join(left)
 

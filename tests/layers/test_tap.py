@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import Mock
 
@@ -16,7 +17,7 @@ from yarl import URL
 from catmaid_notify.layers.tap import HEARTBEAT, Tap, TappedTransports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 OURS, OTHER = 7, 8
 REST_SECONDS = 0.05
@@ -173,6 +174,18 @@ def test_lost_connection__nothing_reaches_the_socket_any_more() -> None:
     assert site.clock.call_later.return_value.cancel.called
 
 
+@asynccontextmanager
+async def connected(serve: Any) -> AsyncIterator[tuple[Tap, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to a server on this loop, as aiormq does, by real sockets."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        transports = TappedTransports()
+        url = URL.build(scheme="amqp", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        reader, writer = await transports.create(url, ssl_context_provider=None)
+        assert transports.tap is not None
+        yield transports.tap, reader, writer
+
+
 @pytest.mark.real
 async def test_rest__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """On this loop's own transports: what comes meanwhile comes in one piece afterwards, and writing goes on."""
@@ -195,24 +208,19 @@ async def test_rest__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> Non
         await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        transports = TappedTransports()
-        url = URL.build(scheme="amqp", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
-        reader, writer = await transports.create(url, ssl_context_provider=None)
-        assert transports.tap is not None
-        transports.tap.rest(60)
-        transports.tap.write(b"ping")
+    async with connected(serve) as (tap, reader, writer):
+        tap.rest(60)
+        tap.write(b"ping")
         async with asyncio.timeout(20):
             await got.wait()
         assert pieces == []
-        transports.tap.go_on()
+        tap.go_on()
         async with asyncio.timeout(20):
             await reader.readexactly(5 * len(frame(0, b"x")))
         assert came == [b"ping"]
         writer.close()
         await writer.wait_closed()
-        transports.tap.write(b"late")
+        tap.write(b"late")
 
 
 @pytest.mark.real
@@ -224,19 +232,14 @@ async def test_write__aiormq_waits_for_the_rest_of_what_a_thread_has_begun() -> 
         came.set_result(await reader.readexactly(len(begun) + len(heartbeat)))
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        transports = TappedTransports()
-        url = URL.build(scheme="amqp", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
-        _, writer = await transports.create(url, ssl_context_provider=None)
-        assert transports.tap is not None
-        assert transports.tap.try_write(begun)  # more than the socket takes at once
+    async with connected(serve) as (tap, _, writer):
+        assert tap.try_write(begun)  # more than the socket takes at once
         writer.write(heartbeat)
         async with asyncio.timeout(20):
             assert await came == begun + heartbeat
         writer.close()
         await writer.wait_closed()
-        assert not transports.tap.try_write(b"late")
+        assert not tap.try_write(b"late")
 
 
 def test_heartbeat__is_one() -> None:
