@@ -6,7 +6,6 @@ axe looks at every state; what it can't see (order of the keyboard, announcement
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,12 +35,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     require("chromium", "axe")
     with served(tmp_path_factory) as site:
         yield site
-
-
-@pytest.fixture
-def ann(lab: Site, request: pytest.FixtureRequest) -> User:
-    """Somebody with an empty inbox."""
-    return lab.user(re.sub(r"\W", "", request.node.name)[-100:])
 
 
 @pytest.fixture

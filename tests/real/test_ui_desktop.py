@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.support.browser import Chromium
-from tests.support.environment import require
-from tests.support.inbox import Inbox, notify, refusals, served
+from tests.support.inbox import Inbox, notify, refusals
 from tests.support.site import Site, User
 from tests.support.waiting import eventually
 
@@ -39,18 +37,6 @@ window.look = (isSeen) => {
     document.dispatchEvent(new Event("visibilitychange"));
 };
 """
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    require("chromium")
-    with served(tmp_path_factory) as site:
-        yield site
-
-
-@pytest.fixture
-def ann(lab: Site, request: pytest.FixtureRequest) -> User:
-    return lab.user(re.sub(r"\W", "", request.node.name)[-100:])
 
 
 @pytest.fixture

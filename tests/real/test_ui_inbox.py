@@ -5,7 +5,6 @@ Every page here has a strict policy (tests/pages.py); a test fails if it had to 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     require("chromium")
     with served(tmp_path_factory, worker=True) as site:
         yield site
-
-
-@pytest.fixture
-def ann(lab: Site, request: pytest.FixtureRequest) -> User:
-    """Somebody with an empty inbox."""
-    return lab.user(re.sub(r"\W", "", request.node.name)[-100:])
 
 
 @pytest.fixture

@@ -11,25 +11,12 @@ from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from catmaid_notify import modules
 from tests.support.browser import Chromium
-from tests.support.environment import require
-from tests.support.inbox import Inbox, notify, refusals, served
+from tests.support.inbox import Inbox, notify, refusals
 from tests.support.site import Site, User
 
 pytestmark = pytest.mark.real
 
 AT_ONCE = set(modules.needed_by("auto.js", "inbox.js"))
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    require("chromium")
-    with served(tmp_path_factory) as site:
-        yield site
-
-
-@pytest.fixture
-def ann(lab: Site, request: pytest.FixtureRequest) -> User:
-    return lab.user(re.sub(r"\W", "", request.node.name)[-100:])
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
@@ -13,19 +13,12 @@ from tests.deploy.kit import run_units, wait_until_served
 from tests.deploy.test_nginx import SUB, TRUSTING, make_certificate
 from tests.support.browser import Chromium
 from tests.support.environment import require
-from tests.support.inbox import Inbox, notify, refusals, served, store
+from tests.support.inbox import Inbox, notify, refusals, store
 from tests.support.site import Site
 
 pytestmark = pytest.mark.real
 
 MANIFEST = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    require("chromium")
-    with served(tmp_path_factory) as site:
-        yield site
 
 
 def test_site__tls_in_a_sub_directory_with_hashed_static_files(
