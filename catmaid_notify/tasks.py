@@ -17,8 +17,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-import math
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -27,19 +25,18 @@ from typing import Any, Final, TypeVar
 from celery import Task, shared_task
 from celery.result import AsyncResult
 from celery.signals import worker_process_shutdown
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, router, transaction
+from django.db import InterfaceError, OperationalError, router, transaction
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from catmaid_notify import api, publish
-from catmaid_notify.conf import conf
 from catmaid_notify.content import KEY_LENGTH_MAX
 from catmaid_notify.doctor.mark import TASK, key_of
 from catmaid_notify.exceptions import UnknownUser
 from catmaid_notify.models import Message, TaskProgress
+from catmaid_notify.task_progress import Progress, finite, in_transaction
 from catmaid_notify.task_words import failure_text, fit, fit_title
-from catmaid_notify.throttle import Throttle
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -88,14 +85,7 @@ class UserTask(Task):
 
         Never raises for what a user, a database or a broker does: progress is not worth a failed task.
         """
-        request = self.request
-        done, total = _number(done), _number(total)
-        was_complete = getattr(request, "catmaid_notify_complete", False)
-        request.catmaid_notify_complete = 0 < total <= done
-        row = self._row(done, total, text)
-        # The timer's thread must not wait for a row that the task's own transaction has locked.
-        row.is_locked = in_transaction(router.db_for_write(TaskProgress))
-        self._throttle(row, at_once=request.catmaid_notify_complete and not was_complete)
+        self._progress.report(self._row(finite(done), finite(total), text))
 
     # For who words the messages
 
@@ -126,7 +116,7 @@ class UserTask(Task):
         """Show the task as running. A task for a user who is gone ends here, before any work."""
         super().before_start(task_id, args, kwargs)
         api.require_user(self.user_of(self.request.headers, args, kwargs))
-        _report(self._row(0, 0, ""))
+        self._progress.begin(self._row(0, 0, ""))
 
     def on_success(self, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Tell the user that the task is finished."""
@@ -264,53 +254,17 @@ class UserTask(Task):
         )
 
     @property
-    def _throttle(self) -> Throttle[TaskProgress]:
-        """The throttle of this execution; a task object is shared by all of a process."""
-        throttle: Throttle[TaskProgress] | None = getattr(self.request, "catmaid_notify_throttle", None)
-        if throttle is None:
-            throttle = self.request.catmaid_notify_throttle = Throttle(_report, 1 / conf.PROGRESS_PER_SECOND)
-        return throttle
+    def _progress(self) -> Progress:
+        """That of this execution; a task object is shared by all of a process."""
+        progress: Progress | None = getattr(self.request, "catmaid_notify_progress", None)
+        if progress is None:
+            progress = self.request.catmaid_notify_progress = Progress()
+        return progress
 
     def _stop_progress(self) -> None:
-        throttle: Throttle[TaskProgress] | None = getattr(self.request, "catmaid_notify_throttle", None)
-        if throttle is not None:
-            throttle.stop()
-
-
-def _report(row: TaskProgress) -> None:
-    """Store how far a task is, and push it; from the task's thread, or from one of its own while the task is busy."""
-    is_timer = isinstance(threading.current_thread(), threading.Timer)
-    if not (is_timer and row.is_locked):
-        _store(row, is_timer=is_timer)
-    api.push_progress(row, TaskProgress.State.RUNNING)
-
-
-def _store(row: TaskProgress, *, is_timer: bool) -> None:
-    values = {name: getattr(row, name) for name in ("user_id", "title", "done", "total", "text", "updated")}
-    try:
-        # A savepoint: an error must not break a transaction of the task's own.
-        with transaction.atomic(using=router.db_for_write(TaskProgress)):
-            if not TaskProgress.objects.filter(pk=row.pk).update(**values):
-                row.save(force_insert=True)
-    except DatabaseError as error:
-        logger.warning("Progress not stored: task=%s reason=%s", row.pk, error)
-    finally:
-        if is_timer:
-            connections.close_all()  # this thread's own, which nobody else would close
-
-
-def in_transaction(using: str) -> bool:
-    """Return whether the calling thread is in a transaction on this database."""
-    return bool(transaction.get_connection(using).in_atomic_block)
-
-
-def _number(value: Any) -> float:
-    """Return a finite number that JSON and databases know; 0 for what is none."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-    return number if math.isfinite(number) else 0.0
+        progress: Progress | None = getattr(self.request, "catmaid_notify_progress", None)
+        if progress is not None:
+            progress.stop()
 
 
 def _key(task_id: str, state: str) -> str:

@@ -530,6 +530,49 @@ def test_progress__is_sent_before_the_end_of_a_transaction(user: User, pushes: P
     assert run(work, user).get() == 2
 
 
+@pytest.mark.parametrize("is_held_back", [False, True])
+def test_progress__nothing_follows_an_end_from_outside(
+    user: User, pushes: Pushes, monkeypatch: pytest.MonkeyPatch, *, is_held_back: bool
+) -> None:
+    """Who revokes a task has told of its end while its process still works, or is about to notice."""
+    clock = Clock(monkeypatch)
+
+    def go_on(task: UserTask) -> None:
+        task.progress(1, 10)
+        if is_held_back:
+            task.progress(2, 10)
+        task.failed({USER_HEADER: user.pk}, "t", WorkerLostError(), (), {})
+        task.progress(10, 10)
+        clock.go(10)
+        raise Ignore  # its process ends without any hook
+
+    # Its end is noticed by another process, which knows nothing of this execution's progress.
+    monkeypatch.setattr(UserTask, "_stop_progress", lambda _self: None)
+    does(go_on)
+    run(work, user, task_id="t")
+    assert not TaskProgress.objects.exists()
+    assert [frame["payload"]["state"] for frame in pushes.events("task-progress")] == ["running"] * 2 + ["failure"]
+
+
+def test_progress__is_stored_where_the_start_could_not_be(user: User) -> None:
+    def refuse(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith("INSERT"):
+            raise OperationalError("server closed the connection unexpectedly")
+        return execute(sql, *rest)
+
+    wrapper = connection.execute_wrapper(refuse)
+
+    def go_on(task: UserTask) -> float:
+        assert not TaskProgress.objects.exists()
+        wrapper.__exit__(None, None, None)
+        task.progress(10, 10)
+        return TaskProgress.objects.get().done
+
+    does(go_on)
+    wrapper.__enter__()
+    assert run(work, user).get() == 10
+
+
 def test_progress__is_not_shown_for_ever(user: User, signed_in: Client) -> None:
     long_ago = timezone.now() - dt.timedelta(days=1)
     TaskProgress.objects.create(task_id="killed", user=user, title="Crop", updated=long_ago)
