@@ -69,6 +69,18 @@ test("a window that is opened while another one waits for objections doesn't get
     assert.deepEqual([await first, await claim], [true, false]);
 });
 
+test("a window that heard of a claim before it asked itself is told again", async () => {
+    const { clock, windows } = await openWindows(2, { focused: [0] });
+    const first = windows[0].claim("toast 1");
+    await clock.advance(50);
+    const second = windows[1].claim("toast 1");
+    await clock.advance(0);
+    await flush();
+    assert.equal(await second, false, "at once, not only when the other one has got it");
+    await clock.advance(50);
+    assert.equal(await first, true);
+});
+
 test("other names have nothing to do with each other", async () => {
     const { browser, clock, windows } = await openWindows(1);
     const { adapters } = await browser.open();

@@ -462,6 +462,23 @@ test("a module of tasks that can't be loaded is tried again, and the bars are sh
     assert.equal(site.details("progress").length, 1);
 });
 
+test("reports of a task whose module can't be loaded are no further tries, and the next sync brings it", async () => {
+    const importTasks = slowTasks();
+    const site = await makeLiveSite({ adapters: { importTasks } });
+    push(site.server);
+    await importTasks.fail();
+    for (let done = 2; done < 100; done += 1) {
+        push(site.server, { done, updated: `2026-11-21T03:43:00.${100 + done}Z` });
+    }
+    assert.deepEqual([importTasks.count, failures(site)], [1, 1]);
+    site.server.inbox.tasks = [task({ done: 99, updated: "2026-11-21T03:43:00.199Z" })];
+    await site.clock.advance(MINUTE_MS);
+    await importTasks.arrive();
+    assert.deepEqual(site.notifier.tasks.map(({ done }) => done), [99]);
+    push(site.server, { done: 100, updated: "2026-11-21T03:43:01Z" });
+    assert.deepEqual(site.notifier.tasks.map(({ done }) => done), [100]);
+});
+
 test("tasks have the types that they should have, whatever the server sends", async () => {
     const { server, notifier } = await makeLiveSite();
     for (const payload of [null, 7, {}, { id: 7 }, { id: "" }, { id: "x", title: 1, state: "?", done: -1, total: "64", text: null }]) {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Announcer } from "../../catmaid_notify/static/catmaid_notify/announcer.js";
 import { safeUrl } from "../../catmaid_notify/static/catmaid_notify/dom.js";
 import { News } from "../../catmaid_notify/static/catmaid_notify/news.js";
-import { timeAgo } from "../../catmaid_notify/static/catmaid_notify/times.js";
+import { languageOf, timeAgo } from "../../catmaid_notify/static/catmaid_notify/times.js";
 import { FakeClock } from "./helpers/clock.js";
 
 test("links lead to http(s) only", () => {
@@ -86,21 +86,47 @@ function memory() {
 
 test("a tab's first page takes the backlog as known, its next page what came in between as news", () => {
     const storage = memory();
-    const first = new News("7", storage);
+    const first = new News({ messagesUrl: "/m/", user: "7" }, storage);
     assert.equal(first.isNew({ id: 5 }, true), false);
     assert.equal(first.isNew({ id: 6 }, false), true);
     first.settle();
-    const second = new News("7", storage);
+    const second = new News({ messagesUrl: "/m/", user: "7" }, storage);
     assert.equal(second.isNew({ id: 6 }, true), false);
     assert.equal(second.isNew({ id: 7 }, true), true);
-    const other = new News("8", storage);
+    const other = new News({ messagesUrl: "/m/", user: "8" }, storage);
     assert.equal(other.isNew({ id: 9 }, true), false);
+});
+
+test("pages of another site on the same origin have ids of their own", () => {
+    const storage = memory();
+    new News({ messagesUrl: "/a/m/", user: "7" }, storage).isNew({ id: 5_000 }, false);
+    new News({ messagesUrl: "/b/m/", user: "7" }, storage).isNew({ id: 200 }, false);
+    assert.equal(new News({ messagesUrl: "/b/m/", user: "7" }, storage).isNew({ id: 201 }, true), true);
+});
+
+test("Back to a page: what later pages have shown is no news there, what comes then is", () => {
+    const storage = memory();
+    const who = { messagesUrl: "/m/", user: "7" };
+    const first = new News(who, storage);
+    assert.equal(first.isNew({ id: 5 }, false), true);
+    assert.equal(new News(who, storage).isNew({ id: 7 }, false), true);
+    first.resume();
+    assert.equal(first.isNew({ id: 7 }, false), false);
+    assert.equal(first.isNew({ id: 8 }, false), true);
+});
+
+test("a language that is none leaves it to the browser", () => {
+    assert.equal(languageOf({ lang: "pt-br" }), "pt-BR");
+    for (const lang of ["", "pt_BR", "not a language"]) {
+        assert.equal(languageOf({ lang }), undefined, lang);
+        assert.ok(timeAgo(0, 180_000, languageOf({ lang })));
+    }
 });
 
 test("a first page with an empty inbox counts, too", () => {
     const storage = memory();
-    new News("7", storage).settle();
-    assert.equal(new News("7", storage).isNew({ id: 1 }, true), true);
+    new News({ messagesUrl: "/m/", user: "7" }, storage).settle();
+    assert.equal(new News({ messagesUrl: "/m/", user: "7" }, storage).isNew({ id: 1 }, true), true);
 });
 
 test("without storage the backlog is never news", () => {
@@ -113,7 +139,7 @@ test("without storage the backlog is never news", () => {
         },
     };
     for (const storage of [null, broken]) {
-        const news = new News("7", storage);
+        const news = new News({ messagesUrl: "/m/", user: "7" }, storage);
         assert.equal(news.isNew({ id: 1 }, true), false);
         assert.equal(news.isNew({ id: 2 }, false), true);
         news.settle();

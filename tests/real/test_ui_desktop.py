@@ -106,9 +106,39 @@ def test_desktop__once_of_all_tabs_and_only_while_none_is_seen(lab: Site, ann: U
     wait_for_one(*tabs)
     tabs[0].page.wait_for_function(  # until nobody waits for the lock, in whatever tab
         "async () => { const { held, pending } = await navigator.locks.query();"
-        " return ![...held, ...pending].some(({ name }) => name === 'catmaid-notify:visible'); }"
+        " return ![...held, ...pending].some(({ name }) => /:(visible|showing)$/.test(name)); }"
     )
     assert sorted(titles(*tabs)) == ["First", "Second"]
+
+
+def test_desktop__all_of_several_that_come_at_once(lab: Site, ann: User, window: BrowserContext) -> None:
+    tabs = [tab(window) for _ in range(2)]
+    turn_on(tabs[0])
+    look(*tabs, seen=False)
+    several = "with transaction.atomic():\n for title in 'ABCDE':\n  api.notify_user(user, title)"
+    lab.run(several, user=ann)
+    eventually(lambda: len(titles(*tabs)) >= 5, timeout=30)
+    assert sorted(titles(*tabs)) == ["A", "B", "C", "D", "E"]
+
+
+NO_NOTIFICATIONS = """
+globalThis.Notification = class {
+    static permission = "granted";
+    static requestPermission = async () => "granted";
+    constructor() {
+        throw new TypeError("Illegal constructor.");
+    }
+};
+"""
+"""Chrome on Android: only service workers may show them."""
+
+
+def test_desktop__not_offered_again_where_pages_may_not_show_them(lab: Site, ann: User, window: BrowserContext) -> None:
+    inbox = Inbox.of(window, before=DESKTOP + NO_NOTIFICATIONS)
+    turn_on(inbox)
+    look(inbox, seen=False)
+    notify(lab, ann, "A")
+    expect(inbox.page.locator("[data-part=desktop]")).to_have_attribute("hidden", "")
 
 
 def test_desktop__turned_off_in_one_tab_is_off_in_all(lab: Site, ann: User, window: BrowserContext) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
-from tests.support.browser import Chromium
+from tests.support.browser import Chromium, chromium
 from tests.support.environment import require
 from tests.support.inbox import MINUTE, NO_SOCKET, SECOND, Inbox, notify, refusals, served, store, unread
 from tests.support.site import Site, User
@@ -168,6 +168,18 @@ def test_panel__opening_the_action_reads_the_message(lab: Site, ann: User, tab: 
     inbox.message("Leads somewhere").click()  # anywhere on it
     inbox.page.wait_for_url("**/?there=1")
     eventually(lambda: unread(lab, ann) == [])
+
+
+def test_panel__focus_on_a_link_stays_when_the_message_is_read_elsewhere(
+    lab: Site, ann: User, tab: BrowserContext
+) -> None:
+    notify(lab, ann, "A", "B", action="/inbox/?there=1")
+    inbox = Inbox.of(tab).open()
+    link = inbox.message("B").get_by_role("link")
+    link.focus()
+    lab.run("api.mark_read(get_user_model().objects.get(pk=user))", user=ann)
+    expect(inbox.message("A")).not_to_have_attribute("data-unread", "")
+    expect(link).to_be_focused()
 
 
 def test_panel__nothing_in_a_message_is_code(lab: Site, ann: User, tab: BrowserContext) -> None:
@@ -333,6 +345,24 @@ def test_toasts__never_take_the_focus_and_close_by_escape(lab: Site, ann: User, 
     inbox.page.keyboard.press("Escape")
     expect(inbox.toasts).to_have_count(0)
     expect(button).to_be_focused()
+
+
+def test_toasts__once_also_for_who_goes_back(lab: Site, ann: User) -> None:
+    with chromium(without="--disable-back-forward-cache") as browser:
+        inbox = Inbox.of(browser.context(lab, ann))
+        inbox.page.evaluate("() => (window.isFormer = true)")
+        inbox.page.goto("/inbox/?later=1")
+        inbox.wait_for_state("live")
+        notify(lab, ann, "A")
+        expect(inbox.toast("A")).to_be_visible()
+        inbox.page.evaluate("() => history.back()")
+        inbox.page.wait_for_function("() => window.isFormer")
+        inbox.wait_for_state("live")
+        expect(inbox.bell).to_have_text("1")
+        notify(lab, ann, "B")
+        expect(inbox.toast("B")).to_be_visible()
+        expect(inbox.toast("A")).to_have_count(0)
+        assert browser.errors == []
 
 
 def test_toasts__close_when_read_elsewhere(lab: Site, ann: User, tab: BrowserContext) -> None:

@@ -180,7 +180,7 @@ def test_desktop__is_loaded_at_once_by_who_has_turned_it_on(tab: BrowserContext)
 
 def test_desktop__that_cannot_be_loaded_is_tried_again(ann: User, tab: BrowserContext) -> None:
     slow = Slow(tab, "desktop.js")
-    on = f"localStorage.setItem('catmaid-notify:{ann.pk}:desktop', 'on')"
+    on = f"localStorage.setItem('catmaid-notify:/notify/messages:{ann.pk}:desktop', 'on')"
     with tab.expect_event("request", lambda request: request.url.endswith("/desktop.js")):
         inbox = Inbox.of(tab, before=on)
     slow.fail()

@@ -85,10 +85,12 @@ def _words(line: ConsoleMessage) -> str:
 
 
 @contextlib.contextmanager
-def chromium(*flags: str) -> Iterator[Chromium]:
-    """Start a browser, with further flags; it is ended with all its pages."""
+def chromium(*flags: str, without: str = "") -> Iterator[Chromium]:
+    """Start a browser, with further flags, and without one of Playwright's; it is ended with all its pages."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, *flags], ignore_default_args=[without] if without else None
+        )
         try:
             yield Chromium(browser)
         finally:

@@ -29,7 +29,7 @@ export class Announcer {
     }
 
     #flush() {
-        if (this.#titles.length === 0) {
+        if (!this.#titles.length) {
             this.#say(""); // so that the same words are a change the next time
             return;
         }

@@ -20,7 +20,7 @@ export function makeClaims(name, { signal, adapters = globalThis } = {}) {
 
     function open() {
         if (BroadcastChannel && !channel) {
-            channel = new BroadcastChannel(`catmaid-notify:claims ${name}`);
+            channel = new BroadcastChannel(`catmaid-notify:${name}:claims`);
             channel.onmessage = ({ data }) => receive(data);
         }
     }
@@ -48,12 +48,15 @@ export function makeClaims(name, { signal, adapters = globalThis } = {}) {
 
     function receive(data) {
         const { claim: key, rank } = data;
+        const own = claims.get(key);
         if (data.taken) {
             take(data.taken, false);
         } else if (taken.has(key)) {
             channel.postMessage({ taken: key });
-        } else if (rank < claims.get(key)?.rank) {
+        } else if (rank < own?.rank) {
             settle(key, false);
+        } else if (own) {
+            channel.postMessage({ claim: key, rank: own.rank }); // who asks since has not heard of it
         }
     }
 

@@ -29,13 +29,13 @@ export function connect({ adapters, url, intervals, on }) {
             return;
         }
         const isHello = event === HELLO && !isUp;
-        isUp ||= isHello;
-        heard();
+        if (isHello) {
+            isUp = true;
+            on.hello(payload ?? {});
+        }
+        heard(); // with the intervals that hello may have brought
         if (event === PING) {
             send({ event: PONG, payload });
-        } else if (isHello) {
-            on.hello(payload ?? {});
-            heard(); // with the intervals that hello has brought
         } else if (isUp && event !== PONG && event !== HELLO) {
             on.frame(frame);
         }

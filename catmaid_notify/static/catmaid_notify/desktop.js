@@ -1,12 +1,10 @@
-/** Held, shared, by all visible tabs of the site: who gets it alone knows that there is none. */
-const VISIBLE_LOCK = "catmaid-notify:visible";
-const SHOWN_KEY = "catmaid-notify:desktop-shown";
 const SHOWN_KEPT = 100; // ids
 const BODY_LENGTH = 300; // characters; no desktop shows more
 
 /** Desktop notifications: off until somebody turns them on, only while no tab of the site is visible, once per browser. */
 export class Desktop {
     #notifier;
+    #name; // of this site, on an origin that may have several
     #setting;
     #document;
     #row;
@@ -19,6 +17,7 @@ export class Desktop {
     /** `setting` is that of setting.js; `open` is called when a notification was clicked. */
     constructor({ notifier, parts, setting, open, signal }) {
         this.#notifier = notifier;
+        this.#name = `catmaid-notify:${notifier.messagesUrl}`;
         this.#setting = setting;
         this.#row = parts.desktop;
         this.#box = this.#row.control;
@@ -49,14 +48,23 @@ export class Desktop {
         this.#leave();
         if (this.#isOn && !this.#document.hidden) {
             const left = new Promise((resolve) => (this.#leave = resolve));
-            void navigator.locks.request(VISIBLE_LOCK, { mode: "shared" }, () => left);
+            void navigator.locks.request(this.#visible, { mode: "shared" }, () => left);
         }
     }
 
     add(message) {
         if (!this.#row.hidden && this.#isOn && this.#document.hidden) {
-            void navigator.locks.request(VISIBLE_LOCK, { ifAvailable: true }, (lock) => lock && this.#show(message));
+            // One after another, in all tabs: who asked for the inner lock meanwhile would be taken for a visible tab.
+            const { locks } = navigator;
+            const showUnlessVisible = () =>
+                locks.request(this.#visible, { ifAvailable: true }, (lock) => lock && this.#show(message));
+            void locks.request(`${this.#name}:showing`, showUnlessVisible);
         }
+    }
+
+    /** Held, shared, by all visible tabs of the site: who gets it alone knows that there is none. */
+    get #visible() {
+        return `${this.#name}:visible`;
     }
 
     #close(id) {
@@ -65,21 +73,33 @@ export class Desktop {
     }
 
     get #isOn() {
-        return this.#setting.isOn(this.#notifier.user);
+        return this.#setting.isOn(this.#notifier);
     }
 
     async #turn(isOn) {
-        this.#setting.set(this.#notifier.user, isOn && (await Notification.requestPermission()) === "granted");
+        const key = this.#setting.keyOf(this.#notifier);
+        if (isOn && (await Notification.requestPermission()) === "granted") {
+            localStorage.setItem(key, "on");
+        } else {
+            localStorage.removeItem(key);
+        }
         this.draw();
     }
 
     #show({ id, title, text }) {
-        const shown = (localStorage.getItem(SHOWN_KEY) ?? "").split(" ").slice(-SHOWN_KEPT);
+        const key = `${this.#name}:desktop-shown`;
+        const shown = (localStorage.getItem(key) ?? "").split(" ").slice(-SHOWN_KEPT);
         if (shown.includes(String(id))) {
             return; // another tab was quicker
         }
-        localStorage.setItem(SHOWN_KEY, [...shown, id].join(" "));
-        const notification = new Notification(title, { body: text.slice(0, BODY_LENGTH), tag: `catmaid-notify-${id}` });
+        let notification;
+        try {
+            notification = new Notification(title, { body: text.slice(0, BODY_LENGTH), tag: `${this.#name}:${id}` });
+        } catch {
+            this.#row.hidden = true; // a browser, such as Android's, where pages may not make them
+            return;
+        }
+        localStorage.setItem(key, [...shown, id].join(" "));
         notification.onclick = () => {
             globalThis.focus();
             notification.close();

@@ -45,7 +45,7 @@ class Inbox {
         this.#root = root;
         this.#parts = Object.fromEntries([...root.querySelectorAll("[data-part]")].map((found) => [found.dataset.part, found]));
         const { live } = this.#parts;
-        this.#news = new News(notifier.user);
+        this.#news = new News(notifier);
         this.#claim = makeClaims(notifier.messagesUrl, { signal });
         this.#announcer = new Announcer({
             adapters: browserAdapters(),
@@ -94,6 +94,7 @@ class Inbox {
         }
         this.#root.ownerDocument.addEventListener("visibilitychange", () => this.#tellFresh(), { signal });
         globalThis.addEventListener("storage", () => this.#wakeDesktop(), { signal });
+        globalThis.addEventListener("pageshow", ({ persisted }) => persisted && this.#news.resume(), { signal });
     }
 
     // What is loaded when somebody needs it
@@ -134,7 +135,7 @@ class Inbox {
     }
 
     get #wantsDesktop() {
-        return desktopSetting.isOn(this.#notifier.user);
+        return desktopSetting.isOn(this.#notifier);
     }
 
     // What the notifier tells
@@ -177,8 +178,8 @@ class Inbox {
         }
     }
 
-    #userChanged({ user, previous }) {
-        this.#news = new News(user);
+    #userChanged({ previous }) {
+        this.#news = new News(this.#notifier);
         this.#wakeDesktop();
         if (previous !== "") {
             this.#fresh.clear();
@@ -199,8 +200,8 @@ class Inbox {
         const name = unread.count ? some.replace("{n}", unread.more ? `${unread.count}+` : unread.count) : none;
         bell.ariaLabel = tasks.length ? `${name}, ${running.replace("{n}", tasks.length)}` : name;
         badge.textContent = unread.count > 99 ? "99+" : unread.count;
-        badge.hidden = unread.count === 0;
-        activity.hidden = tasks.length === 0;
+        badge.hidden = !unread.count;
+        activity.hidden = !tasks.length;
     }
 
     // What people do

@@ -114,12 +114,10 @@ export function makeLifecycle({ adapters, url, intervals, sync, on }) {
         }
         if (tabs.leads) {
             open();
-        } else if (tabs.joined) {
-            return;
-        } else if (on.user()) {
-            tabs.join(group());
-        } else {
+        } else if (!on.user()) {
             sync.refresh(); // nobody knows yet whose tab this is
+        } else if (!tabs.joined) {
+            tabs.join(group());
         }
     }
 

@@ -86,7 +86,7 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
     function changed(change) {
         closeCode = lifecycle.isGood() ? null : (change.code ?? closeCode);
         if (change.code === OLD_DIALECT) {
-            fail("socket", new Error("The page is out of date."), change.code);
+            fail("socket", new Error("Reload the page."), change.code);
         }
         emit("state", change);
     }
@@ -113,7 +113,8 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
                 wereRead(payload?.all ? undefined : toIds(payload?.ids));
                 break;
             case TASK_PROGRESS:
-                tasks.use((part) => part.push(payload, started));
+                // Each of many reports would be a further try; the next unread set has what is running.
+                tasks.hasFailed || tasks.use((part) => part.push(payload, started));
                 break;
             case REFUSED:
                 topics.use((part) => part.refuse(detail, ref));

@@ -30,6 +30,11 @@ export function makeOnDemand(load, failed) {
             return isLoading;
         },
 
+        /** Whether it could not be loaded, and is to be tried again. */
+        get hasFailed() {
+            return waiting.length > 0 && !isLoading;
+        },
+
         /** Call `fn(part)`, at once or when it is loaded, in the order of the calls; unless `isNeeded`, don't load it for that. */
         use(fn, isNeeded = true) {
             if (part) {

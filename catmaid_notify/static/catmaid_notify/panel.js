@@ -1,8 +1,8 @@
-import { showWhen } from "./dom.js";
+import { part, showWhen } from "./dom.js";
 import { drawMessage } from "./message.js";
 import { Older } from "./older.js";
 import { TaskList } from "./tasklist.js";
-import { drawTimes } from "./times.js";
+import { drawTimes, languageOf } from "./times.js";
 
 const REFRESH_TIMES_MS = 20_000;
 
@@ -54,7 +54,7 @@ export class Panel {
         clearInterval(this.#timesTimer);
         if (isOpen) {
             this.#parts.problem.hidden = true;
-            this.#timesTimer = setInterval(() => drawTimes(this.#parts.messages, this.#root.lang), REFRESH_TIMES_MS);
+            this.#timesTimer = setInterval(() => drawTimes(this.#parts.messages, languageOf(this.#root)), REFRESH_TIMES_MS);
         }
     }
 
@@ -164,16 +164,16 @@ export class Panel {
         const { messages } = this.#parts;
         if (!this.#items.has(message.id)) {
             const item = drawMessage(this.#root, message, ({ button }) => button < 2 && this.#markRead([message.id]));
-            drawTimes(item, this.#root.lang);
+            drawTimes(item, languageOf(this.#root));
             this.#items.set(message.id, item);
             messages.insertBefore(item, [...messages.children].find(isNext) ?? null);
         }
     }
 
-    /** Show the message as read; who pressed its button goes on to the next one. */
+    /** Show the message as read; who is on its button, which goes away, goes on to the next one. */
     #grey(id) {
         const item = this.#items.get(id);
-        if (item?.contains(this.#root.ownerDocument.activeElement)) {
+        if (item && part(item, "read") === this.#root.ownerDocument.activeElement) {
             const next = this.#parts.messages.querySelector(`[data-id="${id}"] ~ [data-unread] [data-part="read"]`);
             (next ?? this.#parts.heading).focus();
         }

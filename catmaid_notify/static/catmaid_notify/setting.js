@@ -1,20 +1,12 @@
-/** Whether a user gets desktop notifications, as this browser keeps it. */
+/** Whether the user of a notifier gets desktop notifications, as this browser keeps it. */
 export const desktopSetting = {
-    isOn(user) {
+    keyOf: ({ messagesUrl, user }) => `catmaid-notify:${messagesUrl}:${user}:desktop`,
+
+    isOn(notifier) {
         try {
-            return Notification.permission === "granted" && localStorage.getItem(keyOf(user)) !== null;
+            return Notification.permission === "granted" && localStorage.getItem(this.keyOf(notifier)) !== null;
         } catch {
             return false; // where there are none, or cookies are blocked
         }
     },
-
-    set(user, isOn) {
-        if (isOn) {
-            localStorage.setItem(keyOf(user), "on");
-        } else {
-            localStorage.removeItem(keyOf(user));
-        }
-    },
 };
-
-const keyOf = (user) => `catmaid-notify:${user}:desktop`;

@@ -1,4 +1,5 @@
 import { copy, part } from "./dom.js";
+import { languageOf } from "./times.js";
 
 /** The bars of the running tasks. */
 export class TaskList {
@@ -37,7 +38,7 @@ export class TaskList {
         if (total > 0) {
             bar.max = total;
             bar.value = done;
-            percent.textContent = bar.position.toLocaleString(this.#root.lang, { style: "percent", roundingMode: "floor" });
+            percent.textContent = bar.position.toLocaleString(languageOf(this.#root), { style: "percent", roundingMode: "floor" });
         } else {
             bar.removeAttribute("value"); // moves to and fro: nobody knows how long
             percent.textContent = "";

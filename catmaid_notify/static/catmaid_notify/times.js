@@ -25,3 +25,12 @@ export function drawTimes(element, language) {
         }
     }
 }
+
+/** Return the language of an element, as `Intl` takes it; `undefined`, which is the browser's, where it has none that is valid. */
+export function languageOf({ lang }) {
+    try {
+        return Intl.getCanonicalLocales(lang)[0];
+    } catch {
+        return undefined;
+    }
+}

@@ -42,7 +42,7 @@ export class Toasts {
     /** Close the toast of a message that was read. */
     remove(id) {
         this.#batch.delete(id);
-        [...this.#left.keys()].filter((item) => item.dataset.id === String(id)).forEach((item) => this.#close(item));
+        this.#list.querySelectorAll(`[data-id="${id}"]`).forEach((item) => this.#close(item));
     }
 
     clear() {
@@ -66,7 +66,7 @@ export class Toasts {
             this.#list.append(item);
             this.#left.set(item, STAY_MS);
         }
-        if (counted > 0) {
+        if (counted) {
             const count = part(this.#more, "count");
             this.#moreCount += counted;
             count.textContent = count.dataset.text.replace("{n}", this.#moreCount);
@@ -84,7 +84,7 @@ export class Toasts {
         } else {
             item.remove();
         }
-        if (this.#left.size === 0) {
+        if (!this.#left.size) {
             clearInterval(this.#clock);
             this.#clock = null;
         }
@@ -94,15 +94,16 @@ export class Toasts {
     #tick() {
         const waits = this.#document.hidden || this.#region.matches(":hover, :focus-within");
         for (const [item, leftMs] of this.#left) {
-            this.#left.set(item, waits ? STAY_MS : leftMs - TICK_MS);
-            if (this.#left.get(item) <= 0) {
+            const restMs = waits ? STAY_MS : leftMs - TICK_MS;
+            this.#left.set(item, restMs);
+            if (restMs <= 0) {
                 this.#close(item);
             }
         }
     }
 
     #key(event) {
-        if (event.key === "Escape" && !event.defaultPrevented && this.#left.size > 0) {
+        if (event.key === "Escape" && !event.defaultPrevented && this.#left.size) {
             const items = [...this.#left.keys()];
             this.#close(items.find((item) => item.contains(this.#document.activeElement)) ?? items.at(-1));
         }
