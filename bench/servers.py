@@ -85,6 +85,7 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str | Path]:
     if kind.server == "daphne":
         # As `notify_config` prints it: by itself it lets 50 wait, and pings everybody a second time.
         options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", "--ping-interval=30", "--ping-timeout=20"]
+        options.append("--websocket_connect_timeout=20")
         quiet = ["--verbosity=0", "--access-log=/dev/null"]
         return [kind.python, "-m", "daphne", *options, *quiet, application]
     options = ["--host=127.0.0.1", f"--port={port}", "--ws=websockets-sansio", "--ws-per-message-deflate=false"]

@@ -9,4 +9,4 @@ if [ -r /etc/mysite.env ]; then
 fi
 # exec: Daphne takes the place of this script. Otherwise supervisord's signals would end the script alone, and Daphne would
 # go on; and a socket on handle 0 (--fd 0) would be left behind in it.
-exec /srv/mysite/.venv/bin/python -m daphne --ping-interval 30 --ping-timeout 20 --proxy-headers "$@" mysite.asgi:application
+exec /srv/mysite/.venv/bin/python -m daphne --ping-interval 30 --ping-timeout 20 --websocket_connect_timeout 20 --proxy-headers "$@" mysite.asgi:application

@@ -140,14 +140,16 @@ class Site:
         return 1024
 
     @property
-    def daphne_pings(self) -> str:
+    def daphne_deadlines(self) -> str:
         """Options for Daphne: it is to ping whom the app does not ping, not all pages a second time.
 
         What a page answers to the app counts for Daphne, too, so its interval is the longer one. Who is silent is
-        closed after 50 seconds in all, as by default.
+        closed after 50 seconds in all, as by default. Handshakes have 20 seconds instead of 5: of very many that come
+        at once while the machine is busy, the last ones would be cut off, though pages wait 10 seconds for hello.
         """
         seconds = max(20, round(1.2 * self.ping_seconds))
-        return f"--ping-interval {seconds} --ping-timeout {max(10, 50 - seconds)}"
+        pings = f"--ping-interval {seconds} --ping-timeout {max(10, 50 - seconds)}"
+        return f"{pings} --websocket_connect_timeout 20"
 
     @property
     def ping(self) -> str:
@@ -161,7 +163,7 @@ class Site:
         match self.asgi_server:
             case "daphne":
                 endpoint = f"tcp:port={path}:interface={address}" if self.asgi_port else f"unix:{path}"
-                options = f"-e {endpoint}:backlog={self.asgi_backlog} {self.daphne_pings} --proxy-headers"
+                options = f"-e {endpoint}:backlog={self.asgi_backlog} {self.daphne_deadlines} --proxy-headers"
             case "uvicorn":
                 where = f"--host {address} --port {path}" if self.asgi_port else f"--uds {path}"
                 # Whoever can open a unix socket is the proxy; a TCP port can be opened by every account of the machine.

@@ -84,13 +84,13 @@ def test_read_timeout__is_above_the_ping_interval():
     assert "proxy_read_timeout 300s;" in render("nginx", "channels.conf", Site(ping_seconds=100))
 
 
-def test_daphne_pings__after_ours_and_before_the_proxy_gives_up():
+def test_daphne_deadlines__after_ours_and_before_the_proxy_gives_up():
     for seconds in (2, 25, 30, 100):
         site = Site(ping_seconds=seconds)
-        _, interval, _, timeout = site.daphne_pings.split()
+        _, interval, _, timeout, *_ = site.daphne_deadlines.split()
         assert seconds < int(interval) < site.read_timeout - 2  # it looks every two seconds
         assert int(timeout) >= 10
-        assert site.daphne_pings in site.asgi_command("0")
+        assert site.daphne_deadlines in site.asgi_command("0")
 
 
 @pytest.mark.parametrize(

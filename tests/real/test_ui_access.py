@@ -269,7 +269,7 @@ def test_reduced_motion__nothing_moves(lab: Site, ann: User, open_tab: Callable[
     lab.run(TASKS, user=ann)
     moving = "() => document.getAnimations().length"
     inbox = Inbox.of(open_tab()).open()
-    assert inbox.page.evaluate(moving) > 0
+    inbox.page.wait_for_function(moving)
     inbox = Inbox.of(open_tab(reduced_motion="reduce")).open()
     expect(inbox.tasks).to_have_count(2)
     assert inbox.page.evaluate(moving) == 0

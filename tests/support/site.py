@@ -180,7 +180,8 @@ class Site:
         port = str(self.daphne_port)
         # Called through -m, so that it runs in this environment and not in the one that a script's first line names.
         where = f"tcp:port={port}:interface=127.0.0.1:backlog=1024"
-        as_printed = ["-e", where, "--ping-interval=30", "--ping-timeout=20"]  # by `notify_config`
+        # The options are those that `notify_config` prints.
+        as_printed = ["-e", where, "--ping-interval=30", "--ping-timeout=20", "--websocket_connect_timeout=20"]
         command = [PYTHON, "-m", "daphne", *as_printed, *options, f"{self.project}.asgi:application"]
         server = self.start("daphne", *command)
         server.wait_for_port(self.daphne_port)

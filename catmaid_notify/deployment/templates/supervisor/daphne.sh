@@ -9,4 +9,4 @@ if [ -r /etc/{{ site.name }}.env ]; then
 fi
 # exec: Daphne takes the place of this script. Otherwise supervisord's signals would end the script alone, and Daphne would
 # go on; and a socket on handle 0 (--fd 0) would be left behind in it.
-exec {{ site.python }} -m daphne {{ site.daphne_pings }} --proxy-headers "$@" {{ site.asgi }}
+exec {{ site.python }} -m daphne {{ site.daphne_deadlines }} --proxy-headers "$@" {{ site.asgi }}
