@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from aiormq.abc import AbstractChannel
@@ -146,7 +147,8 @@ class Publisher:
             is_written = self._wrote(item, piece, line)
         except BaseException:
             # A signal's handler has raised, so the broker may count differently than we do.
-            self._loop.call_soon_threadsafe(self._break, ConnectionError("interrupted while writing"))
+            error = ConnectionError("interrupted while writing")
+            self._loop.call_soon_threadsafe(self._break, self._broken, error)
             raise
         finally:
             self._writing.discard(thread)
@@ -195,7 +197,7 @@ class Publisher:
         connection.tap.take(channel.number, self._take)
         self._broken = self._loop.create_future()
         self._broken.add_done_callback(self._lost)
-        channel.closing.add_done_callback(self._closed)
+        channel.closing.add_done_callback(partial(self._closed, self._broken))
         self._declared.clear()
         with self._lock:
             self._frame_max = channel.connection.connection_tune.frame_max
@@ -204,17 +206,20 @@ class Publisher:
         self._loop.call_soon(self._write)
         return self._broken
 
-    def _closed(self, closing: asyncio.Future[Any]) -> None:
+    def _closed(self, broken: asyncio.Future[None], closing: asyncio.Future[Any]) -> None:
         error = None if closing.cancelled() else closing.exception()
-        self._break(error or ConnectionError("the broker closed the channel"))
+        self._break(broken, error or ConnectionError("the broker closed the channel"))
 
-    def _break(self, error: BaseException) -> None:
-        if self._broken is not None and not self._broken.done():
-            self._broken.set_exception(error)
+    def _break(self, broken: asyncio.Future[None] | None, error: BaseException) -> None:
+        """Give one connection up: what happens on an old one, however late, is no fault of the one that is there."""
+        if broken is not None and not broken.done():
+            broken.set_exception(error)
 
     def _lost(self, broken: asyncio.Future[None]) -> None:
         with self._lock:
-            self._line = None
+            line, self._line = self._line, None
+        if line is not None:
+            line[1].take(line[0].number, _leave_out)
         error = None if broken.cancelled() else broken.exception()
         self._lose(NotPublished(reason(error) if error else "the connection was lost"))
 
@@ -286,6 +291,7 @@ class Publisher:
         return time.monotonic() - self._declared.get(queue, -REDECLARE_SECONDS) < REDECLARE_SECONDS
 
     async def _declare(self, channel: AbstractChannel, item: _Item) -> None:
+        broken = self._broken
         try:
             async with asyncio.timeout(max(0.0, item.deadline - time.monotonic())):
                 await channel.queue_declare(item.routing_key, durable=True, arguments=item.queue_arguments)
@@ -294,7 +300,7 @@ class Publisher:
             if self._queue and self._queue[0] is item:
                 self._queue.popleft()
                 self._drop(item, NotPublished(reason(error)))
-            self._break(error)
+            self._break(broken, error)
         finally:
             self._declaring = None
         self._write()
@@ -354,7 +360,7 @@ class Publisher:
             # the frames is unknown: begin anew on a new connection.
             seconds = self._options.publish_timeout
             error = TimeoutError(f"no confirm within {seconds:g} s; does the broker block?")
-            self._break(error)
+            self._break(self._broken, error)
             self._lose(NotPublished(str(error)))
         while self._queue and self._queue[0].deadline <= now and self._declaring is None:
             self._drop(self._queue.popleft(), NotPublished(self._connection.last_error or "no broker"))
@@ -378,3 +384,8 @@ class Publisher:
         if now - self._said_dropped >= 60:
             self._said_dropped = now
             logger.warning("Push not delivered, reconciling will find it: dropped=%d reason=%s", self.dropped, error)
+
+
+def _leave_out(kind: int, payload: bytes) -> bool:
+    """Take the confirms of a connection that was given up: tags begin anew on the next one, and aiormq knows none."""
+    return frames.confirmed(kind, payload) is not None

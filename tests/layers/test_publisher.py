@@ -269,6 +269,60 @@ async def test_lost_connection__what_was_under_way_is_not_sent_again(make: Any, 
     assert answers.got["b"] is None
 
 
+async def test_lost_connection__its_channel_that_closes_late_leaves_the_next_one_alone(
+    make: Any, answers: Answers
+) -> None:
+    """The driver may take half a minute for it: as long as TLS waits for a last word."""
+    one = make()
+    old = await connected(one)
+    submit(one, answers, "a")
+    await turn()
+    one._broken.set_exception(TimeoutError("no confirm"))
+    await eventually_here(lambda: "a" in answers.got)
+    new = await connected(one)
+    submit(one, answers, "b")
+    await turn()
+    old.closing.set_exception(ConnectionError("closed at last"))
+    await turn()
+    assert not one._broken.done()
+    new.answer(spec.Basic.Ack(delivery_tag=1))
+    assert answers.got["b"] is None
+
+
+async def test_lost_connection__its_late_confirm_is_for_none_of_the_next_ones_messages(
+    make: Any, answers: Answers
+) -> None:
+    one = make()
+    old = await connected(one)
+    submit(one, answers, "a")
+    await turn()
+    one._broken.set_exception(TimeoutError("no confirm"))
+    await eventually_here(lambda: "a" in answers.got)
+    new = await connected(one)
+    submit(one, answers, "b")
+    await turn()
+    assert old.answer(spec.Basic.Ack(delivery_tag=1)), "the driver knows nothing of it, either"
+    assert not old.answer(spec.Channel.CloseOk())
+    assert "b" not in answers.got
+    new.answer(spec.Basic.Ack(delivery_tag=1))
+    assert answers.got["b"] is None
+
+
+async def test_lost_connection__a_queue_that_it_has_not_declared_leaves_the_next_one_alone(
+    make: Any, answers: Answers
+) -> None:
+    one = make(publish_timeout=0.2)
+    old = await connected(one)
+    old.may_declare.clear()
+    submit(one, answers, "a", key="q", queue_arguments={})
+    await turn()
+    old.closing.set_exception(ConnectionError("lost"))
+    await turn()
+    await connected(one)
+    await eventually_here(lambda: "a" in answers.got)
+    assert not one._broken.done()
+
+
 async def test_in_flight__bounded_by_count_and_by_bytes(
     make: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
