@@ -61,7 +61,8 @@ class Tap(asyncio.StreamReaderProtocol):
 
     def try_write(self, frames: bytes) -> bool:
         """Write whole frames if the socket takes them at once; from any thread. Returns whether that is so."""
-        return self._outlet is not None and self._outlet.try_write(frames)
+        outlet = self._outlet  # the loop may let go of it at any time
+        return outlet is not None and outlet.try_write(frames)
 
     def rest(self, seconds: float) -> None:
         """Leave what comes in the socket, for so long at most: then one look is enough for much."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from unittest.mock import Mock
 
 import pamqp.frame
@@ -172,6 +172,25 @@ def test_lost_connection__nothing_reaches_the_socket_any_more() -> None:
     site.socket.write.assert_not_called()
     site.socket.resume_reading.assert_not_called()
     assert site.clock.call_later.return_value.cancel.called
+
+
+def test_lost_connection__in_the_middle_of_another_threads_write__not_written_and_not_raised() -> None:
+    class Losing(Tap):
+        """Loses its connection as soon as somebody has looked whether there is one."""
+
+        outlets: ClassVar[list[Any]] = [None, Mock(try_write=Mock(return_value=False))]
+
+        @property
+        def _outlet(self) -> Any:
+            return self.outlets.pop() if self.outlets else None
+
+        @_outlet.setter
+        def _outlet(self, outlet: Any) -> None:
+            """Is in the list already."""
+
+    clock: Any = Clock()
+    tap = Losing(Reader(clock), clock)
+    assert not tap.try_write(b"late")
 
 
 @asynccontextmanager
