@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -37,8 +36,7 @@ class Transport(Protocol):
         """Send when possible."""
 
 
-_transports: dict[str, tuple[int, Transport]] = {}
-_lock = threading.Lock()
+_transports: loop_thread.PerProcess[str, Transport] = loop_thread.PerProcess()
 _local_hub: tuple[asyncio.AbstractEventLoop, Callable[[str, dict[str, Any]], None]] | None = None
 _said = -60.0
 
@@ -53,13 +51,7 @@ def push(group: str, message: LayerMessage) -> None:
 
 def transport() -> Transport:
     """Return what sends for the configured layer, made at the first call and again after a fork."""
-    alias = conf.CHANNEL_LAYER
-    generation = loop_thread.generation()
-    with _lock:
-        found = _transports.get(alias)
-        if found is None or found[0] != generation:
-            found = _transports[alias] = (generation, _make(alias))
-        return found[1]
+    return _transports.get(conf.CHANNEL_LAYER, _make)
 
 
 def flush() -> None:
@@ -159,8 +151,7 @@ class _LoopTransport:
 def _reset(*, setting: str, **_kwargs: Any) -> None:
     """Forget the transports when tests change the layer."""
     if setting in ("CHANNEL_LAYERS", "CATMAID_NOTIFY_CHANNEL_LAYER"):
-        with _lock:
-            _transports.clear()
+        _transports.clear()
 
 
 setting_changed.connect(_reset)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -28,38 +27,29 @@ from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
 EXIT_FLUSH_SECONDS = 3.0
 """How long a process that ends waits for what it has published last."""
 
-_publishers: dict[LayerOptions, Publisher] = {}
-_publishers_lock = threading.Lock()
-_publishers_pid = os.getpid()
+_publishers: loop_thread.PerProcess[LayerOptions, Publisher] = loop_thread.PerProcess()
 
 
 def publisher(options: LayerOptions) -> Publisher:
     """Return the publisher of this process for these options, made at the first call and again after a fork."""
-    global _publishers_pid
-    with _publishers_lock:
-        if _publishers_pid != os.getpid():
-            _publishers.clear()
-            _publishers_pid = os.getpid()
-        found = _publishers.get(options)
-        if found is None:
-            found = _publishers[options] = Publisher(options, loop_thread.loop())
-        return found
+    return _publishers.get(options, _make_publisher)
 
 
 def flush() -> None:
     """Wait a moment for the last messages of this process; for a process that is about to end."""
-    if _publishers_pid == os.getpid():
-        for found in list(_publishers.values()):
-            found.flush(EXIT_FLUSH_SECONDS)
+    for found in _publishers.all():
+        found.flush(EXIT_FLUSH_SECONDS)
+
+
+def _make_publisher(options: LayerOptions) -> Publisher:
+    return Publisher(options, loop_thread.loop())
 
 
 @atexit.register
 def _close_publishers() -> None:
     flush()
-    if _publishers_pid == os.getpid() and _publishers:
-        closing = [
-            asyncio.run_coroutine_threadsafe(found.close(), loop_thread.loop()) for found in _publishers.values()
-        ]
+    if made := _publishers.all():
+        closing = [asyncio.run_coroutine_threadsafe(found.close(), loop_thread.loop()) for found in made]
         concurrent.futures.wait(closing, timeout=EXIT_FLUSH_SECONDS)
 
 

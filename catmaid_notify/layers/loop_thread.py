@@ -7,29 +7,16 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
-
-_loop: asyncio.AbstractEventLoop | None = None
-_generation = 0
 
 
 def loop() -> asyncio.AbstractEventLoop:
     """Return the running loop of this process's background thread, started at the first call."""
-    global _loop
-    with _lock:
-        if _loop is None:
-            # Not the default loop: gevent's selector would serve the hub of the thread that asked first.
-            _loop = asyncio.SelectorEventLoop(_original("selectors", "DefaultSelector")())
-            _loop.set_default_executor(_NativeExecutor(max_workers=1))
-            _start_native_thread(_run, _loop)
-        return _loop
-
-
-def generation() -> int:
-    """Return a number that differs after a fork, for those who keep what belongs to the thread."""
-    return _generation
+    return _loops.get(__name__, _started)
 
 
 def native_lock() -> Any:
@@ -78,13 +65,47 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
 
 
-def _forget() -> None:
-    """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
-    global _lock, _loop, _generation
-    _lock = native_lock()
-    _loop = None
-    _generation += 1
+class PerProcess(Generic[K, V]):
+    """What is made at its first use in a process, and again after a fork; by key.
+
+    For any thread. A signal's handler may ask for what it has just interrupted the making of, and makes it then.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[K, V] = {}
+        self._renew()
+        os.register_at_fork(after_in_child=self._renew)
+
+    def get(self, key: K, make: Callable[[K], V]) -> V:
+        """Return what belongs to ``key``, made by ``make`` at the first call."""
+        found = self._made.get(key)
+        if found is None:
+            with self._lock:
+                found = self._made.get(key)
+                if found is None:
+                    found = self._made.setdefault(key, make(key))
+        return found
+
+    def all(self) -> list[V]:
+        """Return what this process has made."""
+        return list(self._made.values())
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._made.clear()
+
+    def _renew(self) -> None:
+        """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
+        self._lock = _original("_thread", "RLock")()
+        self._made.clear()
 
 
-_lock = native_lock()
-os.register_at_fork(after_in_child=_forget)
+def _started(_: str) -> asyncio.AbstractEventLoop:
+    # Not the default loop: gevent's selector would serve the hub of the thread that asked first.
+    loop = asyncio.SelectorEventLoop(_original("selectors", "DefaultSelector")())
+    loop.set_default_executor(_NativeExecutor(max_workers=1))
+    _start_native_thread(_run, loop)
+    return loop
+
+
+_loops: PerProcess[str, asyncio.AbstractEventLoop] = PerProcess()
