@@ -8,6 +8,8 @@ by reconciling, so a loss is logged and counted, never reported to the caller.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import concurrent.futures
 import logging
 import sys
 import time
@@ -56,9 +58,18 @@ def transport() -> Transport:
 
 def flush() -> None:
     """Wait a moment until what was pushed is sent; for a process that is about to end."""
+    _flush_loop_transports()
     layers_module = sys.modules.get("catmaid_notify.layers.layer")
     if layers_module is not None:
         layers_module.flush()
+
+
+@atexit.register
+def _flush_loop_transports() -> None:
+    """Wait for the layers that have no such hook of their own."""
+    for made in _transports.all():
+        if isinstance(made, _LoopTransport):
+            made.flush(loop_thread.EXIT_SECONDS)
 
 
 def set_local_hub(loop: asyncio.AbstractEventLoop, deliver: Callable[[str, dict[str, Any]], None]) -> None:
@@ -115,6 +126,8 @@ class _LoopTransport:
         self._loop = loop
         self._queue: deque[tuple[float, str, dict[str, Any]]] = deque()
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     def __call__(self, group: str, message: dict[str, Any]) -> None:
@@ -127,7 +140,15 @@ class _LoopTransport:
     def _start(self) -> None:
         if self._task is None:
             self._task = self._loop.create_task(self._send_forever())
+        self._idle.clear()
         self._wake.set()
+
+    def flush(self, timeout: float) -> None:
+        """Wait until all that was handed over is sent or given up, but not longer than ``timeout`` seconds."""
+        # On the loop, which comes to that after all that was handed over before.
+        idle = asyncio.run_coroutine_threadsafe(self._idle.wait(), self._loop)
+        concurrent.futures.wait([idle], timeout=timeout)
+        idle.cancel()
 
     async def _send_forever(self) -> None:
         while True:
@@ -146,6 +167,7 @@ class _LoopTransport:
                     if being_cancelled():
                         raise
                     say_lost(error)
+            self._idle.set()
 
 
 def _reset(*, setting: str, **_kwargs: Any) -> None:

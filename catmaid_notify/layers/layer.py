@@ -24,9 +24,6 @@ from catmaid_notify.layers.loop_layer import LoopLayer
 from catmaid_notify.layers.options import LayerOptions
 from catmaid_notify.layers.publisher import NotPublished, Publisher, Refused
 
-EXIT_FLUSH_SECONDS = 3.0
-"""How long a process that ends waits for what it has published last."""
-
 _publishers: loop_thread.PerProcess[LayerOptions, Publisher] = loop_thread.PerProcess()
 
 
@@ -38,7 +35,7 @@ def publisher(options: LayerOptions) -> Publisher:
 def flush() -> None:
     """Wait a moment for the last messages of this process; for a process that is about to end."""
     for found in _publishers.all():
-        found.flush(EXIT_FLUSH_SECONDS)
+        found.flush(loop_thread.EXIT_SECONDS)
 
 
 def _make_publisher(options: LayerOptions) -> Publisher:
@@ -50,7 +47,7 @@ def _close_publishers() -> None:
     flush()
     if made := _publishers.all():
         closing = [asyncio.run_coroutine_threadsafe(found.close(), loop_thread.loop()) for found in made]
-        concurrent.futures.wait(closing, timeout=EXIT_FLUSH_SECONDS)
+        concurrent.futures.wait(closing, timeout=loop_thread.EXIT_SECONDS)
 
 
 class RabbitmqChannelLayer(BaseChannelLayer):

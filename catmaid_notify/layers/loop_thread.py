@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
+
+EXIT_SECONDS: Final = 3.0
+"""How long a process that ends waits for what it has sent last."""
 
 
 def loop() -> asyncio.AbstractEventLoop:

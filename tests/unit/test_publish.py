@@ -14,6 +14,7 @@ from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_laye
 
 from catmaid_notify import publish
 from catmaid_notify.hub import Hub, get_hub
+from catmaid_notify.layers import loop_thread
 from catmaid_notify.publish import push
 
 if TYPE_CHECKING:
@@ -300,6 +301,41 @@ def test_say_lost__is_one_line_a_minute(log: pytest.LogCaptureFixture) -> None:
 
 def test_flush__never_fails() -> None:
     publish.flush()
+
+
+def test_flush__waits_until_all_is_sent(settings: Settings) -> None:
+    async def takes_a_while(_group: str, _message: dict[str, Any]) -> None:
+        await asyncio.sleep(0.02)
+
+    use(settings)
+    Remote.behaviour = takes_a_while
+    for number in range(5):
+        push(f"updates-{number}", MESSAGE)
+    publish.flush()
+    assert len(sent) == 5
+    push("updates-7", MESSAGE)
+    publish.flush()
+    assert len(sent) == 6
+
+
+def test_flush__layer_that_hangs_is_waited_for_only_so_long(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    async def hangs(_group: str, _message: dict[str, Any]) -> None:
+        await asyncio.to_thread(released.wait, 20)
+
+    monkeypatch.setattr(loop_thread, "EXIT_SECONDS", 0.1)
+    use(settings)
+    Remote.behaviour = hangs
+    push("updates-7", MESSAGE)
+    started = time.monotonic()
+    publish.flush()
+    waited = time.monotonic() - started
+    released.set()
+    assert waited < 10
+    wait_for(1)
 
 
 # -- The in-memory layer: this process only
