@@ -246,14 +246,13 @@ CELERY_TIMEZONE = TIME_ZONE
 # [seconds] How long a new socket waits for the broker before it is closed with 4503.
 # CATMAID_NOTIFY_CONNECT_SECONDS = 8
 #
-# Pushes that wait in one process for the broker; further ones are dropped and found by reconciling.
+# Pushes that wait in one process for a layer that is not ours; further ones are dropped and found by reconciling.
+# `RabbitmqChannelLayer` has `publish_queue` in its `CONFIG`.
 # CATMAID_NOTIFY_PUBLISH_QUEUE_MAX = 10_000
 #
-# [seconds] How long a push may wait for the broker before it is dropped.
+# [seconds] How long a push may wait for a layer that is not ours before it is dropped. `RabbitmqChannelLayer` has
+# `publish_timeout` in its `CONFIG`.
 # CATMAID_NOTIFY_PUBLISH_SECONDS = 10
-#
-# [seconds] How long a process that ends waits for its last pushes.
-# CATMAID_NOTIFY_EXIT_FLUSH_SECONDS = 3
 
 # -- Tasks
 #

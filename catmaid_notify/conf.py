@@ -76,11 +76,11 @@ class Conf:
     CONNECT_SECONDS: float = 8
     """How long a new socket waits for the broker before it is closed with 4503."""
     PUBLISH_QUEUE_MAX: int = 10_000
-    """Pushes that wait in one process for the broker; further ones are dropped and found by reconciling."""
+    """Pushes that wait in one process for a layer that is not ours; further ones are dropped and found by reconciling.
+    ``RabbitmqChannelLayer`` has ``publish_queue`` in its ``CONFIG``."""
     PUBLISH_SECONDS: float = 10
-    """How long a push may wait for the broker before it is dropped."""
-    EXIT_FLUSH_SECONDS: float = 3
-    """How long a process that ends waits for its last pushes."""
+    """How long a push may wait for a layer that is not ours before it is dropped. ``RabbitmqChannelLayer`` has
+    ``publish_timeout`` in its ``CONFIG``."""
 
     # Tasks
     PROGRESS_PER_SECOND: float = 4

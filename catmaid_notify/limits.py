@@ -17,7 +17,6 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "TEXT_LENGTH_MAX": (1, 250_000),  # as JSON in a frame of 1 MiB
     "PAYLOAD_BYTES_MAX": (1, 1000 * 1024),  # of 1 MiB that travels through the layer at most
     "GROUP_LINGER_SECONDS": (0, 3600),
-    "EXIT_FLUSH_SECONDS": (0, 600),
     "RECONCILE_OVERLAP_SECONDS": (0, 24 * 3600),
 }
 """Lowest and highest value, where it is not "above 0"."""

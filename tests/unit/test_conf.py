@@ -72,3 +72,9 @@ def test_conf__is_the_only_reader_of_our_settings(pytestconfig: pytest.Config) -
         if re.search(r"settings\.CATMAID_NOTIFY|getattr\(\s*settings,\s*['\"]CATMAID_NOTIFY", path.read_text())
     }
     assert not readers
+
+
+def test_conf__each_setting_has_a_reader(pytestconfig: pytest.Config) -> None:
+    package: Path = pytestconfig.rootpath / "catmaid_notify"
+    read = {name for path in package.rglob("*.py") for name in re.findall(r"\bconf\.([A-Z_]+)", path.read_text())}
+    assert set(NAMES) - read == set()
