@@ -24,7 +24,7 @@ logger = logging.getLogger("catmaid_notify.layers")
 SAY_SECONDS: Final = 60.0
 """How often a kind of loss is logged at most."""
 WATCH_SECONDS: Final = 10.0
-"""How often a message is sent through the broker to ourselves."""
+"""How often a message is sent through the broker to ourselves, and what nobody has received is looked through."""
 WATCH_WAIT_SECONDS: Final = 5.0
 """How long it may take."""
 LETTERS: Final = string.ascii_letters
@@ -166,14 +166,22 @@ class LoopLayer:
             mailbox = self._mailboxes[channel] = Mailbox(self._capacity_of(channel), self._options.expiry)
         return mailbox
 
+    def _sweep(self) -> None:
+        """Let go of what was sent to channels that nobody receives from any more: nothing says that one is gone."""
+        for channel, mailbox in list(self._mailboxes.items()):
+            mailbox.drop_expired()
+            if mailbox.is_unused:
+                del self._mailboxes[channel]
+
     async def _watch(self) -> None:
-        """Send messages to ourselves; raise when one that the broker has taken does not arrive.
+        """Sweep, and send messages to ourselves; raise when one that the broker has taken does not arrive.
 
         A queue, an exchange or a binding can be deleted under us, and the broker says nothing or little about it.
         """
         await self.receiver.bind(self._watch_group)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            self._sweep()
             self._watched.clear()
             try:
                 await self._send_to_group(self._watch_group, {})

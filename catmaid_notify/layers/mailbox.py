@@ -11,25 +11,27 @@ from typing import Any
 class Mailbox:
     """Bounded; a message that lies here longer than ``expiry`` seconds is void."""
 
-    __slots__ = ("_expiry", "_messages", "_waiters", "capacity")
+    __slots__ = ("_expiry", "_messages", "_receivers", "_waiters", "capacity")
 
     def __init__(self, capacity: int, expiry: float) -> None:
         self.capacity = capacity
         self._expiry = expiry
         self._messages: deque[tuple[float, dict[str, Any]]] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._receivers = 0
+        """Who waits, and who has just been woken: what that one was woken for may be gone."""
 
     @property
     def is_unused(self) -> bool:
         """Whether nobody waits here and nothing lies here."""
-        return not self._messages and not self._waiters
+        return not self._messages and not self._receivers
 
     @property
     def is_full(self) -> bool:
         """Whether there is no room for another message."""
         if len(self._messages) < self.capacity:
             return False
-        self._drop_expired()
+        self.drop_expired()
         return len(self._messages) >= self.capacity
 
     def put(self, message: dict[str, Any]) -> bool:
@@ -40,10 +42,23 @@ class Mailbox:
         self._wake_one()
         return True
 
+    def drop_expired(self) -> None:
+        """Let go of messages that are void."""
+        oldest = time.monotonic() - self._expiry
+        while self._messages and self._messages[0][0] < oldest:
+            self._messages.popleft()
+
     async def get(self) -> dict[str, Any]:
         """Wait for a message and take it; several may wait, each message goes to one."""
+        self._receivers += 1
+        try:
+            return await self._next()
+        finally:
+            self._receivers -= 1
+
+    async def _next(self) -> dict[str, Any]:
         while True:
-            self._drop_expired()
+            self.drop_expired()
             if self._messages:
                 return self._messages.popleft()[1]
             waiter = asyncio.get_running_loop().create_future()
@@ -65,8 +80,3 @@ class Mailbox:
             if not waiter.done():
                 waiter.set_result(None)
                 return
-
-    def _drop_expired(self) -> None:
-        oldest = time.monotonic() - self._expiry
-        while self._messages and self._messages[0][0] < oldest:
-            self._messages.popleft()
