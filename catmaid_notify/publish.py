@@ -44,10 +44,15 @@ _said = -60.0
 
 
 def push(group: str, message: LayerMessage) -> None:
-    """Send ``message`` to ``group`` at most once. Never raises, never waits."""
+    """Send ``message`` to ``group`` at most once. Never raises, never waits.
+
+    What a signal's handler raises meanwhile, such as the soft time limit of a Celery task, is no error of the push.
+    """
     try:
         transport()(group, {**message, "group": group})
-    except Exception as error:  # noqa: BLE001 - the seam: host code must not fail because of a push
+    except Exception as error:  # the seam: host code must not fail because of a push
+        if _is_time_limit(error):
+            raise
         say_lost(error)
 
 
@@ -86,6 +91,12 @@ def say_lost(error: BaseException) -> None:
         _said = now
         logger.warning("Push not sent, reconciling will find it: reason=%s: %s", type(error).__name__, error)
         logger.debug("Push not sent", exc_info=error)
+
+
+def _is_time_limit(error: Exception) -> bool:
+    """Return whether Celery ends the task that pushes. Its exception is an ordinary one, as no other of a signal is."""
+    limit = getattr(sys.modules.get("billiard.exceptions"), "SoftTimeLimitExceeded", ())
+    return isinstance(error, limit)
 
 
 def _make(alias: str) -> Transport:

@@ -131,7 +131,11 @@ class Publisher:
             if self._is_local:
                 self._loop.call_soon(self._wake)
             else:
-                self._loop.call_soon_threadsafe(self._wake)
+                try:
+                    self._loop.call_soon_threadsafe(self._wake)
+                except BaseException:
+                    self._awake = False  # a signal's handler has raised: the next message has to wake it
+                    raise
 
     def _wrote_at_once(self, item: _Item) -> bool:
         """Write a message from the caller's thread, if nothing waits before it; return whether that was so."""

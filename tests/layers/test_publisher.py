@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pamqp.frame
 import pytest
@@ -555,6 +556,23 @@ async def test_at_once__a_signal_handler_that_sends__waits_for_nothing(make: Any
     one.submit("groups", "g", b"a")
     await turn()
     assert channel.written() == [b"a", b"b"]
+
+
+async def test_through_the_loop__interrupted_while_it_is_woken__the_next_one_wakes_it(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "BURST_SECONDS", 60.0)  # nothing is written at once
+    one = make(is_local=False)
+    channel = await connected(one)
+    one.submit("groups", "g", b"a")
+    await turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            one.submit("groups", "g", b"b")
+    one.submit("groups", "g", b"c")
+    await turn()
+    assert channel.written() == [b"a", b"b", b"c"]
 
 
 @pytest.mark.usefixtures("alone")

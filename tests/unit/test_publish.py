@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers
 
@@ -66,6 +68,13 @@ class Nowait(Remote):
 
     def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
         sent.append((group, message))
+
+
+class Interrupted(Remote):
+    """A layer that a time limit of Celery's strikes, which a signal's handler raises wherever the task is."""
+
+    def group_send_nowait(self, group: str, _message: dict[str, Any]) -> None:
+        raise SoftTimeLimitExceeded if group == "updates-7" else ValueError("bad")
 
 
 @pytest.fixture(autouse=True)
@@ -200,6 +209,19 @@ def test_push__layer_that_raises_gets_the_next_one_all_the_same(settings: Settin
     push("updates-7", MESSAGE)
     push("updates-8", MESSAGE)
     assert [group for group, _message in wait_for(1)] == ["updates-8"]
+
+
+def test_push__time_limit_of_a_task_is_for_the_task(settings: Settings) -> None:
+    use(settings, "Interrupted")
+    with pytest.raises(SoftTimeLimitExceeded):
+        push("updates-7", MESSAGE)
+
+
+def test_push__without_celery_all_is_caught(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "billiard.exceptions")
+    use(settings, "Interrupted")
+    push("updates-8", MESSAGE)
+    assert "billiard.exceptions" not in sys.modules
 
 
 @pytest.mark.parametrize("group", ["", "a b", "ü", "x" * 200, "specific!1"], ids=ascii)
