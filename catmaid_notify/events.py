@@ -73,7 +73,7 @@ def publish(topic: str, event: str, payload: Any = None, *, sender: str = "", on
 
     Args:
         topic: The name of a topic that a ``topics.py`` declares, such as ``"sheet:42"``.
-        event: What has happened.
+        event: What has happened; none of the names that the app itself uses, `protocol.Event`.
         payload: Anything that JSON can hold.
         sender: An id that the page has chosen and sent along, by which it knows its own changes again.
         on_commit: ``False`` sends at once, whatever becomes of the transaction.
@@ -87,7 +87,7 @@ def publish(topic: str, event: str, payload: Any = None, *, sender: str = "", on
     if sender and not protocol.is_name(sender, protocol.SENDER_LENGTH_MAX):
         raise InvalidEvent(f"A sender must be a string of at most {protocol.SENDER_LENGTH_MAX} printable characters.")
     extra = {"topic": topic, **({"sender": sender} if sender else {})}
-    frame = _checked_frame(event, payload, **extra)
+    frame = _checked_frame(protocol.check_event_name(event), payload, **extra)
     if declaration.keep_seconds:
         version = kept.keep(topic, event, payload, sender=sender, seconds=declaration.keep_seconds)
         frame = protocol.frame(event, payload, **extra, version=version)
@@ -107,12 +107,13 @@ def _opened(session: Any) -> tuple[str, Any]:
 
 @sensitive_variables()
 def _message(event: str, payload: Any) -> protocol.LayerMessage:
-    return {"type": protocol.LAYER_TYPE, "data": _checked_frame(event, payload)}
+    name = protocol.check_event_name(event, to_users=True)
+    return {"type": protocol.LAYER_TYPE, "data": _checked_frame(name, payload)}
 
 
 @sensitive_variables()
 def _checked_frame(event: str, payload: Any, **extra: Any) -> str:
-    frame = protocol.frame(protocol.check_event_name(event), payload, **extra)
+    frame = protocol.frame(event, payload, **extra)
     size = len(frame.encode())
     if size > conf.PAYLOAD_BYTES_MAX:
         raise InvalidEvent(

@@ -39,8 +39,10 @@ class Event(StrEnum):
     REFUSED = "refused"
 
 
-RESERVED_EVENTS: Final = frozenset(Event) - {Event.NEW_MESSAGE}
-"""Names that ``msg_user`` refuses. CATMAID's own code sends ``new-message`` itself, so that one is free."""
+RESERVED_EVENTS: Final = frozenset(Event)
+"""Names that are refused: pages would take such an event for one of ours, whatever its topic."""
+FREE_TO_USERS: Final = frozenset({Event.NEW_MESSAGE})
+"""Those that ``msg_user`` and its like may send all the same: CATMAID's own code sends ``new-message`` itself."""
 
 
 class Close(IntEnum):
@@ -149,12 +151,12 @@ def is_name(name: object, length_max: int) -> bool:
     return isinstance(name, str) and 0 < len(name) <= length_max and name.isprintable()
 
 
-def check_event_name(event: object) -> str:
-    """Return ``event`` if a site may send it, else raise `InvalidEvent`."""
+def check_event_name(event: object, *, to_users: bool = False) -> str:
+    """Return ``event`` if a site may send it, else raise `InvalidEvent`; ``to_users``: it goes into no topic."""
     if not isinstance(event, str) or not is_name(event, EVENT_LENGTH_MAX):
         raise InvalidEvent(
             f"An event's name must be a string of 1 to {EVENT_LENGTH_MAX} printable characters, not {event!r}."
         )
-    if event in RESERVED_EVENTS:
+    if event in RESERVED_EVENTS and not (to_users and event in FREE_TO_USERS):
         raise InvalidEvent(f"The event name {event!r} is reserved; take another one.")
     return event

@@ -178,7 +178,7 @@ def test_publish__at_once(pushes: Pushes) -> None:
     ("topic", "event", "payload", "sender", "error"),
     [
         ("nope", "a", 1, "", UnknownTopic),
-        ("table:a", "subscribed", 1, "", InvalidEvent),
+        *(("table:a", str(event), 1, "", InvalidEvent) for event in protocol.Event),
         ("table:a", "", 1, "", InvalidEvent),
         ("table:a", "a", float("nan"), "", InvalidEvent),
         ("table:a", "a", "x" * 70_000, "", InvalidEvent),
@@ -468,7 +468,7 @@ async def test_page_publishes__what_the_topic_made_of_it(following_page: Page, p
         ("nope", {"event": "said", "payload": 1}, "unknown topic"),
         ("table:a", {"event": "said", "payload": 1}, "not allowed"),
         ("chat:a", {"event": "said", "payload": "bad"}, "That is bad."),
-        ("chat:a", {"event": "subscribed", "payload": 1}, "not valid"),
+        *(("chat:a", {"event": str(event), "payload": 1}, "not valid") for event in protocol.Event),
         ("chat:a", {"event": ["said"]}, "not valid"),
         ("chat:a", None, "not valid"),
         ("chat:a", {"event": "said", "sender": {"a": 1}}, "not valid"),
