@@ -34,6 +34,10 @@ AGE_SLACK_SECONDS = 1.0
 """How much older than its socket a message may seem: databases round, and losing one is worse than showing it twice."""
 RETRY_SECONDS = 2.0
 """How long to wait before the layer is asked again after an error."""
+GROUP_EXPIRY_SECONDS = 86400
+"""After how long a layer that doesn't say it may forget who is in a group; the default of Channels' specification."""
+JOIN_AGAIN_SECONDS_MAX = 3600
+"""How late it is found out that a layer has forgotten our groups where nothing failed."""
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
 
@@ -58,6 +62,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._duties: list[asyncio.Task[None]] = []
         self._reconcile_now = asyncio.Event()
+        self._join_again_now = asyncio.Event()
         self._alive: set[Socket] = set()
         self._guard = Guard(self._alive)
         self._pings = Pings(self._alive)
@@ -70,6 +75,7 @@ class Hub:
         publish.set_local_hub(asyncio.get_running_loop(), self.deliver)
         duties = (
             self._receive_forever(),
+            self._join_again_forever(),
             self._reconcile_forever(),
             self._pings.run_forever(),
             self._guard.run_forever(),
@@ -195,19 +201,38 @@ class Hub:
         if self._layer is None:
             logger.warning("No channel layer %r is configured; pages ask every minute.", conf.CHANNEL_LAYER)
             await asyncio.Event().wait()
+        failed = False
         while True:
             try:
                 channel = await self._rooms.channel()
                 if hasattr(self._layer, "listen"):
                     self._layer.listen(channel, self._take)  # what is received below is nothing, then
                 await self._layer.group_add(EVERYONE, channel)
-                while True:
-                    self._take(await self._layer.receive(channel))
+                if failed:
+                    failed = False
+                    self._join_again_now.set()
+                await self._receive(channel)
             except (Exception, asyncio.CancelledError) as error:
                 if being_cancelled():
                     raise
+                failed = True
                 logger.warning("Receiving failed, trying again: reason=%s: %s", type(error).__name__, error)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _receive(self, channel: str) -> None:
+        """Receive until nothing has come for as long as the layer's driver waits.
+
+        redis-py 8 gives up when channels_redis would ask again, and its time-out is not Python's.
+        """
+        while True:
+            asked = time.monotonic()
+            try:
+                message = await self._layer.receive(channel)
+            except Exception as error:
+                if type(error).__name__ != "TimeoutError" or time.monotonic() - asked < RETRY_SECONDS:
+                    raise
+                return
+            self._take(message)
 
     def _take(self, message: Any) -> None:
         if not isinstance(message, dict) or message.get("type") != LAYER_TYPE:
@@ -215,6 +240,29 @@ class Hub:
         group = getattr(message, "group", "") or message.get("group")
         if isinstance(group, str):
             self.deliver(group, message)
+
+    async def _join_again_forever(self) -> None:
+        """Stay in our groups where the layer forgets them: after its ``group_expiry``, and when its server restarts."""
+        if self._layer is None or hasattr(self._layer, "on_connected"):
+            await asyncio.Event().wait()  # such a layer keeps them itself
+        expiry = getattr(self._layer, "group_expiry", None) or GROUP_EXPIRY_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(min(expiry / 4, JOIN_AGAIN_SECONDS_MAX)):
+                    await self._join_again_now.wait()
+            except TimeoutError:
+                pass
+            self._join_again_now.clear()
+            try:
+                await self._rooms.join_again(EVERYONE)
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
+                logger.warning("Groups not joined again, trying again: reason=%s: %s", type(error).__name__, error)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._join_again_now.set()
+                continue
+            self._reconcile_now.set()
 
     # Reconciling
 

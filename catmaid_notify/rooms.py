@@ -89,6 +89,19 @@ class Rooms:
                     self._channel = await self._layer.new_channel()
             return self._channel
 
+    async def join_again(self, *others: str) -> None:
+        """Join all rooms' groups once more, and some others, for layers that forget who is in a group.
+
+        Raises:
+            Exception: what the layer raises, or a time-out; some groups may have been joined by then.
+        """
+        channel = await self.channel()
+        for group in (*others, *self._rooms):
+            async with asyncio.timeout(conf.CONNECT_SECONDS):
+                await self._layer.group_add(group, channel)
+            if group not in others and group not in self._rooms:
+                await self._discard(group)  # left meanwhile; the layer may have seen both in the other order
+
     async def _join(self, group: str, room: Room) -> None:
         try:
             if self._layer is not None:

@@ -176,6 +176,20 @@ async def test_leave__coming_back_while_the_group_is_left(layer: SpyLayer, hub: 
     assert layer.calls[-1] == ("group_add", "updates-7")
 
 
+async def test_join_again__all_groups_and_none_that_is_left_meanwhile(layer: SpyLayer, hub: Hub) -> None:
+    await joined(hub, 1)
+    leaving = await joined(hub, 2)
+    layer.open.clear()
+    again = asyncio.create_task(hub._rooms.join_again())
+    await layer.called("group_add", 3)
+    hub.leave(leaving.socket)
+    await layer.called("group_discard")
+    layer.open.set()
+    await again
+    assert layer.calls.count(("group_add", "updates-1")) == 2
+    assert layer.calls[-1] == ("group_discard", "updates-2")
+
+
 async def test_leave__twice_is_fine(layer: SpyLayer, hub: Hub) -> None:
     listener = await joined(hub)
     hub.leave(listener.socket)
