@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from catmaid_notify import background, kept, permissions, topics
+from catmaid_notify.aio import being_cancelled
 from catmaid_notify.asking import Asker
 from catmaid_notify.batches import batches
 from catmaid_notify.conf import conf
@@ -125,17 +126,23 @@ class Following:
         while follower.requests:
             event = follower.requests[0].event
             batch = list(takewhile(lambda request: request.event == event, follower.requests))[:TOPICS_AT_ONCE]  # noqa: B023 - used at once
-            if event == Event.SUBSCRIBE:
-                try:
+            try:
+                if event == Event.SUBSCRIBE:
                     await self._subscribe(socket, follower, batch)
-                except Exception as error:  # noqa: BLE001 - database and broker come back
-                    logger.warning("Topics not followed, trying again: reason=%s: %s", type(error).__name__, error)
+                elif event == Event.UNSUBSCRIBE:
+                    self._unsubscribe(socket, follower, batch)
+                else:
+                    await self._publish(socket, batch)
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                if event == Event.SUBSCRIBE:  # database and broker come back
+                    logger.warning("Topics not followed, trying again: reason=%s", reason)
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-            elif event == Event.UNSUBSCRIBE:
-                self._unsubscribe(socket, follower, batch)
-            else:
-                await self._publish(socket, batch)
+                # Not again: what has been published would be published twice. Nothing may keep a page from the rest.
+                logger.error("Requests of a page dropped: what=%s reason=%s", event, reason, exc_info=error)
             del follower.requests[: len(batch)]
         follower.task = None
 

@@ -69,7 +69,8 @@ def publish(pk: Any, topic: Topic, event: Any, payload: Any, sender: Any) -> Non
         cleaned = _call(declaration.clean, user, event, payload, **topic.parameters)
         events.publish(topic.name, event, cleaned, sender=sender or "")
     except ValidationError as error:
-        raise Refused(" ".join(error.messages)[:500]) from None
+        # It may repeat what the page has sent, and that may hold what no frame can: lone surrogates.
+        raise Refused(" ".join(error.messages)[:500].encode(errors="replace").decode()) from None
     except (DatabaseError, Refused):
         raise
     except NotifyError:

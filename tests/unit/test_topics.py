@@ -53,6 +53,8 @@ class Site:
     def clean(self, user: Any, event: str, payload: Any, **parameters: Any) -> Any:
         if payload == "bad":
             raise ValidationError("That is bad.")
+        if payload == "\ud800":  # as Django's own choices do
+            raise ValidationError("%(value)s is not one of the choices.", params={"value": payload})
         return {"by": user.get_username(), "said": payload, **parameters}
 
 
@@ -468,6 +470,7 @@ async def test_page_publishes__what_the_topic_made_of_it(following_page: Page, p
         ("nope", {"event": "said", "payload": 1}, "unknown topic"),
         ("table:a", {"event": "said", "payload": 1}, "not allowed"),
         ("chat:a", {"event": "said", "payload": "bad"}, "That is bad."),
+        ("chat:a", {"event": "said", "payload": "\ud800"}, "? is not one of the choices."),
         *(("chat:a", {"event": str(event), "payload": 1}, "not valid") for event in protocol.Event),
         ("chat:a", {"event": ["said"]}, "not valid"),
         ("chat:a", None, "not valid"),
@@ -482,6 +485,26 @@ async def test_page_publishes__refused(
     [answer] = await answers(following_page)
     assert (answer["event"], answer["payload"]["reason"], answer["ref"]) == ("refused", reason, 1)
     assert pushes == []
+
+
+@pytest.mark.parametrize("error", [permissions.Refused("\ud800"), asyncio.CancelledError()])
+async def test_page_publishes__what_nobody_has_thought_of_silences_no_page(
+    following_page: Page, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Such as a reason that can't be written, or a driver that cancels its own futures."""
+
+    ask = background.ask_for_page
+
+    async def failing(function: Any, *arguments: Any) -> Any:
+        if function is permissions.publish:
+            raise error
+        return await ask(function, *arguments)
+
+    monkeypatch.setattr(background, "ask_for_page", failing)
+    following_page.say("publish", {"event": "said", "payload": 1}, topic="chat:a", ref=1)
+    following_page.say("subscribe", topic="table:a", ref=2)
+    [answer] = await answers(following_page)
+    assert (answer["event"], answer["ref"]) == ("subscribed", 2)
 
 
 async def test_page_publishes__not_allowed(following_page: Page, pushes: Pushes, site: Site) -> None:
