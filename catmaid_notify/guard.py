@@ -10,12 +10,14 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
+
+from django.db import Error as DatabaseError
 
 from catmaid_notify import auth, background
 from catmaid_notify.conf import conf
-from catmaid_notify.protocol import ALL_SESSIONS, Close
+from catmaid_notify.protocol import ALL_SESSIONS, Close, user_key
 from catmaid_notify.sockets import Socket
 
 logger = logging.getLogger("catmaid_notify")
@@ -95,11 +97,33 @@ class Guard:
             return
         try:
             async with asyncio.timeout(conf.SESSION_CHECK_SECONDS):
-                outcomes = await background.ask(auth.recheck, [socket.sign_in for socket in due])
-        except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
+                await _settle(due)
+        except (DatabaseError, TimeoutError) as error:  # a database that is away comes back, and so does the next round
             logger.warning("Sessions not checked, trying again: reason=%s: %s", type(error).__name__, error)
             _close_those_over(due)
+
+
+async def _settle(due: Sequence[Socket]) -> None:
+    """Close those who are not signed in any more, and those of whom nothing says so: a handshake decides.
+
+    Raises:
+        django.db.Error: what the database says; nothing is known of those left.
+    """
+    try:
+        outcomes = await background.ask(auth.recheck, [socket.sign_in for socket in due])
+    except DatabaseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a backend of the site may fail for one, and must not for all others
+        if len(due) > 1:
+            await _settle(due[: len(due) // 2])
+            await _settle(due[len(due) // 2 :])
             return
+        (socket,) = due
+        # Not what the error says: it is the site's own, and may hold anything.
+        key, reason = user_key(socket.sign_in.user_pk), type(error).__name__
+        logger.warning("Socket closed, nothing says whose it is: user=%.100r reason=%s", key, reason)
+        socket.close(Close.NO_BROKER)
+    else:
         for socket, outcome in zip(due, outcomes, strict=True):
             if isinstance(outcome, Close):
                 socket.close(outcome)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model, login
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, connections
@@ -368,6 +369,69 @@ async def test_round__database_that_is_away_closes_nobody(
     await stays(tab)
     await in_db(browser.session.delete)()
     assert await tab.close_code() == Close.OTHER_USER
+
+
+class OwnBackend(ModelBackend):
+    """A backend of the site's own, that fails for some."""
+
+    errors: ClassVar[dict[Any, Exception]] = {}
+
+    def get_user(self, user_id: Any) -> Any:
+        if user_id in self.errors:
+            raise self.errors[user_id]
+        return super().get_user(user_id)
+
+
+@pytest.fixture
+def errors(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[Any, Exception]:
+    """What the site's own backend raises, by primary key."""
+    settings.AUTHENTICATION_BACKENDS = [f"{__name__}.OwnBackend"]
+    raised: dict[Any, Exception] = {}
+    monkeypatch.setattr(OwnBackend, "errors", raised)
+    return raised
+
+
+@pytest.mark.usefixtures("rounds")
+async def test_round__backend_that_fails_for_one_keeps_no_other_unchecked(
+    user: User, other: User, page: Callable[..., Page], errors: dict[Any, Exception], log: pytest.LogCaptureFixture
+) -> None:
+    third = await in_db(User.objects.create_user)("cid")
+    browsers = [await in_db(sign_in)(one) for one in (user, other, third)]
+    tab, theirs, fine = [await page(cookie=cookie_of(browser)).live() for browser in browsers]
+    errors[user.pk] = User.DoesNotExist("what nobody should read")
+    assert await tab.close_code() == Close.NO_BROKER
+    assert await (await page(cookie=cookie_of(browsers[0])).open()).close_code() == Close.NO_BROKER
+    [line] = [record.getMessage() for record in log.records if record.getMessage().startswith("Socket closed")]
+    assert line.endswith(f"user='{user.pk}' reason=DoesNotExist")
+    await in_db(log_out_silently)(browsers[1])
+    assert await theirs.close_code() == Close.OTHER_USER
+    await stays(fine)
+
+
+@pytest.mark.usefixtures("rounds")
+async def test_round__backend_that_fails_for_one_while_others_are_known_to_be_gone(
+    user: User, other: User, page: Callable[..., Page], errors: dict[Any, Exception]
+) -> None:
+    """All in one round: whoever fails comes first, last or in between."""
+    tabs = [await page(cookie=cookie_of(await in_db(sign_in)(one))).live() for one in (other, user, other)]
+
+    def end() -> None:
+        errors[user.pk] = RuntimeError()
+        User.objects.filter(pk=other.pk).update(is_active=False)
+
+    await in_db(end)()
+    codes = [await tab.close_code() for tab in tabs]
+    assert codes == [Close.NO_SESSION, Close.NO_BROKER, Close.NO_SESSION]
+
+
+@pytest.mark.usefixtures("rounds")
+async def test_round__backend_whose_database_is_away_closes_nobody(
+    user: User, page: Callable[..., Page], errors: dict[Any, Exception], log: pytest.LogCaptureFixture
+) -> None:
+    tab = await page(cookie=cookie_of(await in_db(sign_in)(user))).live()
+    errors[user.pk] = OperationalError("server closed the connection")
+    await until(lambda: "Sessions not checked" in log.text)
+    await stays(tab)
 
 
 async def test_round__looks_at_all_sockets_at_once(
