@@ -19,7 +19,8 @@ def publish_changes(
     """Publish the events ``saved`` and ``deleted`` of this model's instances, after commit.
 
     The payload has the primary key as ``id``, and the named fields (foreign keys by their ids). What sends no signals
-    (``update()``, ``bulk_create()``) isn't seen, and fixtures that are loaded are left out.
+    (``update()``, ``bulk_create()``) isn't seen, and fixtures that are loaded are left out. May be called again for
+    another topic or other fields.
 
     Args:
         model: The model.
@@ -42,8 +43,10 @@ def publish_changes(
     def deleted(instance: Any, **_others: Any) -> None:
         publish_instance("deleted", instance)
 
+    # Several topics may get the rows of a model, and whoever says the same twice has them published once.
+    uid = ("catmaid_notify.changes", model._meta.label, topic, frozenset(fields))
     for signal, receiver in ((post_save, saved), (post_delete, deleted)):
-        signal.connect(receiver, sender=model, weak=False, dispatch_uid=f"catmaid_notify.changes.{model._meta.label}")
+        signal.connect(receiver, sender=model, weak=False, dispatch_uid=uid)
 
 
 def _publish(topic: str | Callable[[Any], str | None], fields: dict[str, str], event: str, instance: Any) -> None:

@@ -80,12 +80,19 @@ def test_values__nothing_asked(signed_in: Client) -> None:
 
 
 @pytest.fixture
-def groups_published() -> Iterator[None]:
+def as_before() -> Iterator[None]:
+    """What a test publishes is not published by others."""
+    before = [(signal, list(signal.receivers or ())) for signal in (post_save, post_delete)]
+    yield
+    for signal, receivers in before:
+        signal.receivers = receivers
+        signal.sender_receivers_cache.clear()
+
+
+@pytest.fixture
+def groups_published(as_before: None) -> None:
     """Django groups stand for a site's model."""
     publish_changes(Group, topic=lambda group: None if group.name == "secret" else "open:groups", fields=["name"])
-    yield
-    for signal in (post_save, post_delete):
-        signal.disconnect(sender=Group, dispatch_uid="catmaid_notify.changes.auth.Group")
 
 
 @pytest.mark.usefixtures("groups_published")
@@ -103,6 +110,32 @@ def test_changes__saved_and_deleted_after_commit(pushes: Pushes) -> None:
 def test_changes__none_is_no_topic(pushes: Pushes) -> None:
     Group.objects.create(name="secret")
     assert pushes == []
+
+
+@pytest.mark.usefixtures("as_before")
+def test_changes__of_one_model_into_several_topics(pushes: Pushes) -> None:
+    def own(group: Group) -> str:
+        return f"open:{group.name}"
+
+    publish_changes(Group, topic="open:groups", fields=["name"])
+    publish_changes(Group, topic=own, fields=["name"])
+    publish_changes(Group, topic=own, fields=["id"])
+    group = Group.objects.create(name="a")
+    assert [(frame["topic"], frame["payload"]) for frame in pushes.v1] == [
+        ("open:groups", {"id": group.pk, "name": "a"}),
+        ("open:a", {"id": group.pk, "name": "a"}),
+        ("open:a", {"id": group.pk}),
+    ]
+    group.delete()
+    assert [frame["topic"] for frame in pushes.v1[3:]] == ["open:groups", "open:a", "open:a"]
+
+
+@pytest.mark.usefixtures("as_before")
+def test_changes__said_twice_are_published_once(pushes: Pushes) -> None:
+    for _ in range(2):
+        publish_changes(Group, topic="open:groups", fields=["name"])
+    Group.objects.create(name="a")
+    assert len(pushes) == 1
 
 
 def test_changes__field_that_is_not_there() -> None:
