@@ -17,15 +17,15 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from billiard.exceptions import TimeLimitExceeded
 from celery import Task, shared_task
 from celery.result import AsyncResult
 from celery.signals import worker_process_shutdown
-from django.db import InterfaceError, OperationalError, router, transaction
+from django.db import router, transaction
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -35,12 +35,11 @@ from catmaid_notify.content import KEY_LENGTH_MAX
 from catmaid_notify.doctor.mark import TASK, key_of
 from catmaid_notify.exceptions import UnknownUser
 from catmaid_notify.models import Message, TaskProgress
+from catmaid_notify.task_database import while_database_is_away
 from catmaid_notify.task_progress import Progress, finite, in_transaction
 from catmaid_notify.task_words import failure_text, fit, fit_title
 
 logger = logging.getLogger("catmaid_notify")
-
-T = TypeVar("T")
 
 USER_HEADER: Final = "catmaid_notify_user"
 """Header of a task's message that holds the primary key of its user."""
@@ -128,6 +127,9 @@ class UserTask(Task):
     ) -> None:
         """Tell the user that the task has failed."""
         super().on_failure(exc, task_id, args, kwargs, einfo)
+        # After a hard time limit Celery calls this in the worker's main process, where `UserRequest` tells of it.
+        if self.request.id is None and isinstance(exc, TimeLimitExceeded):
+            return
         self.failed(self.request.headers, task_id, exc, args, kwargs)
 
     def after_return(
@@ -159,11 +161,27 @@ class UserTask(Task):
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
     ) -> None:
-        """Store the message and take the progress away, in one transaction; then push both."""
+        """Tell of the end of this execution, as `tell_end` does; waits a while for a database that is away."""
         self._stop_progress()
+        while_database_is_away(lambda: self.tell_end(state, headers, task_id, outcome, args, kwargs), DATABASE_WAITS)
+
+    def tell_end(
+        self,
+        state: TaskProgress.State,
+        headers: Mapping[str, Any] | None,
+        task_id: str,
+        outcome: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        """Store the message and take the progress away, in one transaction; then push both.
+
+        Raises:
+            OperationalError, InterfaceError: the database is away.
+        """
         try:
             pk = self.user_of(headers, args, kwargs)
-            last = _while_database_is_away(lambda: self._store_end(state, pk, task_id, outcome, args, kwargs))
+            last = self._store_end(state, pk, task_id, outcome, args, kwargs)
         except UnknownUser as error:
             logger.error("Nobody to tell that a task has ended: task=%s state=%s reason=%s", task_id, state, error)
             return
@@ -271,21 +289,6 @@ def _key(task_id: str, state: str) -> str:
     """Return the key under which the end of a task is stored once."""
     key = f"task:{task_id}:{state}"
     return key if len(key) <= KEY_LENGTH_MAX else f"task:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
-def _while_database_is_away(store: Callable[[], T]) -> T:
-    """Call ``store`` again, some times, while the database refuses connections."""
-    connection = transaction.get_connection(router.db_for_write(Message))
-    for seconds in DATABASE_WAITS:
-        try:
-            return store()
-        except (OperationalError, InterfaceError) as error:
-            if in_transaction(connection.alias):
-                raise
-            logger.warning("Message of a task's end not stored, trying again: reason=%s", error)
-            connection.close()
-            time.sleep(seconds)
-    return store()
 
 
 @shared_task(name=TASK, ignore_result=True)

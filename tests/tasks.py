@@ -8,6 +8,7 @@ import time
 from asgiref.sync import async_to_sync
 from celery import shared_task
 from channels.layers import get_channel_layer
+from django.db import transaction
 
 from catmaid_notify.exceptions import UserTaskError
 from catmaid_notify.tasks import UserTask
@@ -50,3 +51,11 @@ def wait(self: UserTask, seconds: float) -> None:
     """Say that it runs, in which process, and do nothing for a while."""
     self.progress(1, 2, f"pid {os.getpid()}")
     time.sleep(seconds)
+
+
+@shared_task(base=UserTask, bind=True)
+def wait_in_transaction(self: UserTask, seconds: float, user_id: object = None) -> None:
+    """The same in a transaction, which holds the row of the task's progress locked."""
+    with transaction.atomic():
+        self.progress(1, 2, f"pid {os.getpid()}")
+        time.sleep(seconds)

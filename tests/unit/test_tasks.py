@@ -19,6 +19,7 @@ from django.utils import timezone
 from catmaid_notify import publish, tasks, throttle
 from catmaid_notify.exceptions import BrokerUnavailable, InvalidMessage, UnknownUser, UserTaskError
 from catmaid_notify.models import Message, TaskProgress
+from catmaid_notify.task_database import while_database_is_away
 from catmaid_notify.tasks import USER_HEADER, UserTask
 from tests.celery_app import app
 from tests.unit.drivers import Pushes
@@ -988,7 +989,7 @@ def test_database__away_in_a_transaction_of_the_site_is_its_error(user: User, mo
         raise OperationalError("server closed the connection unexpectedly")
 
     with transaction.atomic(), pytest.raises(OperationalError):
-        tasks._while_database_is_away(store)
+        while_database_is_away(store, tasks.DATABASE_WAITS)
     assert len(calls) == 1
 
 
