@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import shared_task
+from celery.backends.cache import CacheBackend
+from celery.worker.request import Request
 from django.db import connection
 
 from catmaid_notify import task_background
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from tests.unit.drivers import Pushes
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+celery_57 = pytest.mark.skipif(
+    not hasattr(Request, "_retry_worker_lost"), reason="Celery before 5.7 does less when a process is lost"
+)
 
 
 @shared_task(base=UserTask, bind=True, name="site.long_work")
@@ -143,12 +149,111 @@ def test_on_failure__task_has_told_of_its_own_errors(user: User) -> None:
     assert not Message.objects.exists()
 
 
-def test_on_failure__task_that_runs_again_is_not_over(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = app.tasks[long_work.name]
-    monkeypatch.setattr(task, "acks_late", True, raising=False)
-    monkeypatch.setattr(task, "reject_on_worker_lost", True, raising=False)
+def setting(monkeypatch: pytest.MonkeyPatch, **values: Any) -> None:
+    """Give the task these attributes."""
+    for name, value in values.items():
+        monkeypatch.setattr(app.tasks[long_work.name], name, value, raising=False)
+
+
+def test_on_failure__task_that_is_handed_out_again_is_not_over(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting(monkeypatch, acks_late=True, reject_on_worker_lost=True)
     fails(request_of(user), WorkerLostError("signal 9"))
     assert not Message.objects.exists()
+    assert TaskProgress.objects.exists()
+
+
+def test_on_failure__message_that_was_acknowledged_does_not_come_again(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting(monkeypatch, acks_late=True, reject_on_worker_lost=True)
+    request = request_of(user)
+    request.acknowledge()
+    fails(request, WorkerLostError("signal 9"))
+    assert Message.objects.get().level == "error"
+
+
+def test_on_failure__of_a_task_that_is_late_to_acknowledge_only(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting(monkeypatch, acks_late=True)
+    fails(request_of(user), WorkerLostError("signal 9"))
+    assert Message.objects.get().level == "error"
+
+
+@celery_57
+@pytest.mark.parametrize("acks_late", [True, False])
+def test_on_failure__of_a_task_that_the_worker_has_cancelled(
+    user: User,
+    monkeypatch: pytest.MonkeyPatch,
+    acks_late: bool,  # noqa: FBT001
+) -> None:
+    """As it does when it has lost the broker: messages that it can't acknowledge any more are handed out again."""
+    setting(monkeypatch, acks_late=acks_late)
+    request = request_of(user)
+    request._already_cancelled = True
+    if not acks_late:
+        request.acknowledge()
+    fails(request, SystemExit(1))
+    assert Message.objects.exists() != acks_late
+
+
+@pytest.mark.parametrize("acks_late", [True, False])
+def test_on_timeout__task_that_is_handed_out_again_is_not_over(
+    user: User,
+    monkeypatch: pytest.MonkeyPatch,
+    acks_late: bool,  # noqa: FBT001
+) -> None:
+    """As late acknowledgement without one on failure has it."""
+    setting(monkeypatch, acks_late=acks_late, acks_on_failure_or_timeout=False, acks_on_timeout=False)
+    request = request_of(user)
+    fails(request, TimeLimitExceeded(10))  # billiard reports both, this one first
+    times_out(request)
+    assert Message.objects.exists() != acks_late
+
+
+@celery_57
+def test_on_failure__lost_process_that_is_retried_is_not_over(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting(monkeypatch, retry_on_worker_lost=True)
+    fails(request_of(user), WorkerLostError("signal 9"))
+    assert not Message.objects.exists()
+    assert TaskProgress.objects.exists()
+
+
+@celery_57
+def test_on_failure__lost_process_whose_retry_can_not_be_sent(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise ConnectionError("refused")
+
+    setting(monkeypatch, retry_on_worker_lost=True, signature_from_request=refuse)
+    fails(request_of(user), WorkerLostError("signal 9"))
+    assert Message.objects.get().level == "error"
+
+
+@celery_57
+def test_on_failure__lost_process_that_was_retried_often_enough(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting(monkeypatch, acks_late=True, reject_on_worker_lost=True, retry_on_worker_lost=True, max_retries=0)
+    fails(request_of(user), WorkerLostError("signal 9"))
+    assert Message.objects.get().level == "error"
+    assert not TaskProgress.objects.exists()
+
+
+@celery_57
+def test_on_failure__process_lost_after_its_success(
+    user: User, monkeypatch: pytest.MonkeyPatch, pushes: Pushes
+) -> None:
+    """Celery takes it for a success where the result was stored, so its user gets the words of one."""
+    results = CacheBackend(backend="memory", app=app)
+    results.mark_as_done("t", {"neurons": 7})
+    words: list[Any] = []
+
+    def success_message(result: Any, _args: Any, _kwargs: Any) -> dict[str, str]:
+        words.append(result)
+        return {"title": "All is done"}
+
+    setting(monkeypatch, backend=results, ignore_result=False, success_message=success_message)
+    fails(request_of(user), WorkerLostError("signal 9"))
+    assert Message.objects.get().title == "All is done"
+    assert words == [{"neurons": 7}]
+    assert not TaskProgress.objects.exists()
+    assert pushes.events("task-progress")[-1]["payload"]["state"] == "success"
 
 
 def test_on_failure__of_a_user_who_is_gone_is_no_error(user: User, log: pytest.LogCaptureFixture) -> None:
