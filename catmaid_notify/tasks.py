@@ -22,9 +22,10 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from billiard.exceptions import TimeLimitExceeded
-from celery import Task, shared_task
+from celery import Task, shared_task, states
+from celery.exceptions import Ignore
 from celery.result import AsyncResult
-from celery.signals import worker_process_shutdown
+from celery.signals import task_postrun, worker_process_shutdown
 from django.db import router, transaction
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -132,12 +133,13 @@ class UserTask(Task):
             return
         self.failed(self.request.headers, task_id, exc, args, kwargs)
 
-    def after_return(
-        self, status: str, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
-    ) -> None:
-        """Say nothing more of this execution, however it ended."""
-        self._stop_progress()
-        super().after_return(status, retval, task_id, args, kwargs, einfo)
+    def replace(self, sig: Any) -> Any:
+        """Let another task go on in this one's place. It has the same id, so the progress stays until that one ends."""
+        try:
+            return super().replace(sig)
+        except Ignore:
+            self.request.catmaid_notify_is_replaced = True
+            raise
 
     # What the hooks share
 
@@ -219,14 +221,26 @@ class UserTask(Task):
         """Return the last progress, whose row is gone."""
         message = self._worded(state, outcome, args, kwargs)
         with transaction.atomic(using=router.db_for_write(Message)):
-            last = TaskProgress.objects.filter(pk=task_id).first()
-            TaskProgress.objects.filter(pk=task_id).delete()
+            last = _take_progress(task_id)
             if message is not None:
                 api.notify_user(pk, key=_key(task_id, state), **message)
-        if last is None:
-            return TaskProgress(task_id=task_id, user_id=pk, title=self._safe_title(args, kwargs))
-        last.pk = task_id  # which deleting has taken away
-        return last
+        return last or TaskProgress(task_id=task_id, user_id=pk, title=self._safe_title(args, kwargs))
+
+    def _leave(self, state: str, outcome: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Say nothing more of this execution, however it ended. For `Ignore` and `Reject` Celery calls no hook."""
+        self._stop_progress()
+        if state == states.IGNORED and not getattr(self.request, "catmaid_notify_is_replaced", False):
+            while_database_is_away(lambda: self._end_silently(task_id), DATABASE_WAITS)
+        # Only a message that was not acknowledged at the start goes back into its queue.
+        elif state == states.REJECTED and not (outcome.requeue and self.acks_late):
+            self.failed(self.request.headers, task_id, outcome, args, kwargs)
+
+    def _end_silently(self, task_id: str) -> None:
+        """Take the bar away, of which pages know no other way than an end."""
+        last = _take_progress(task_id)
+        if last is not None:
+            last.updated = timezone.now()
+            api.push_progress(last, TaskProgress.State.SUCCESS)
 
     def _worded(
         self, state: TaskProgress.State, outcome: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -285,6 +299,13 @@ class UserTask(Task):
             progress.stop()
 
 
+def _take_progress(task_id: str) -> TaskProgress | None:
+    """Return the last progress, whose row is gone."""
+    last = TaskProgress.objects.filter(pk=task_id).first()
+    TaskProgress.objects.filter(pk=task_id).delete()
+    return last
+
+
 def _key(task_id: str, state: str) -> str:
     """Return the key under which the end of a task is stored once."""
     key = f"task:{task_id}:{state}"
@@ -297,6 +318,14 @@ def check(user_id: str, nonce: str) -> None:
     # Not translated, as the command is not: it is there for a second, for who runs that.
     text = f"Sent by manage.py notify_check; it goes away by itself. ({nonce})"
     api.notify_user(user_id, "Messages are checked", text=text, key=key_of(nonce))
+
+
+@task_postrun.connect(weak=False)
+def _leave(
+    task: Task, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], state: str, retval: Any, **_kwargs: Any
+) -> None:
+    if isinstance(task, UserTask):
+        task._leave(state, retval, task_id, args, kwargs)
 
 
 @worker_process_shutdown.connect(weak=False)

@@ -7,6 +7,7 @@ import time
 
 from asgiref.sync import async_to_sync
 from celery import shared_task
+from celery.exceptions import Ignore, Reject
 from channels.layers import get_channel_layer
 from django.db import transaction
 
@@ -59,3 +60,14 @@ def wait_in_transaction(self: UserTask, seconds: float, user_id: object = None) 
     with transaction.atomic():
         self.progress(1, 2, f"pid {os.getpid()}")
         time.sleep(seconds)
+
+
+@shared_task(base=UserTask, bind=True)
+def leave(self: UserTask, way: str) -> None:
+    """End as Celery calls no hook for: "ignore", "reject", or "replace" by a task that counts."""
+    self.progress(1, 2, f"pid {os.getpid()}")
+    if way == "reject":
+        raise Reject("no way")
+    if way == "replace":
+        self.replace(count.si(1).set(headers=self.request.headers))
+    raise Ignore

@@ -96,6 +96,26 @@ def test_revoked_while_it_runs(running: Site, ann: Any) -> None:
         assert "cancelled" in outcome(running, socket, ann)["text"]
 
 
+@pytest.mark.parametrize(
+    ("way", "state", "titles"),
+    [
+        ("ignore", "success", []),
+        ("reject", "failure", ["Leave has failed"]),
+        ("replace", "success", ["Count is finished"]),
+    ],
+)
+def test_ends_for_which_celery_calls_no_hook(running: Site, ann: Any, way: str, state: str, titles: list[str]) -> None:
+    with running.socket(ann) as socket:
+        socket.wait_for("hello", timeout=20)
+        running.run("from tests.tasks import leave; leave.delay_for(user, way)", user=ann, way=way)
+        while (payload := socket.wait_for("task-progress", timeout=20)["payload"])["state"] == "running":
+            pass
+        assert payload["state"] == state
+        answer = running.fetch("/notify/unread", ann).json
+        assert [message["title"] for message in answer["messages"]] == titles
+        assert answer["tasks"] == []
+
+
 def test_expired_before_it_began(running: Site, ann: Any) -> None:
     with running.socket(ann) as socket:
         code = "wait.apply_async([1], headers={'catmaid_notify_user': user}, expires=-1)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import shared_task
-from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
@@ -681,10 +681,71 @@ def test_end__retried_task_tells_once_at_its_end(user: User) -> None:
     assert not TaskProgress.objects.exists()
 
 
-def test_end__ignored_task_tells_nothing(user: User) -> None:
-    raises(Ignore())
-    run(work, user)
+def test_end__ignored_task_tells_nothing_and_leaves_no_bar(user: User, pushes: Pushes) -> None:
+    def leave(task: UserTask) -> None:
+        task.progress(3, 64)
+        raise Ignore
+
+    does(leave)
+    run(work, user, task_id="t")
     assert not Message.objects.exists()
+    assert not TaskProgress.objects.exists()
+    last = pushes.events("task-progress")[-1]["payload"]
+    assert (last["id"], last["state"], last["done"], last["total"]) == ("t", "success", 3, 64)
+
+
+def test_end__ignored_task_of_a_user_who_is_gone(user: User, log: pytest.LogCaptureFixture) -> None:
+    def leave(_task: UserTask) -> None:
+        user.delete()
+        raise Ignore
+
+    does(leave)
+    run(work, user.pk)
+    assert not log.text
+
+
+def test_end__database_away_while_a_task_is_ignored(user: User) -> None:
+    wrapper = connection.execute_wrapper(away(2))
+
+    def leave(_task: UserTask) -> None:
+        wrapper.__enter__()
+        raise Ignore
+
+    does(leave)
+    try:
+        run(work, user)
+    finally:
+        wrapper.__exit__(None, None, None)
+    assert not TaskProgress.objects.exists()
+
+
+def test_end__replaced_task_is_not_over(user: User, pushes: Pushes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one in its place has the same id."""
+
+    def send(_task: UserTask, _signature: Any) -> None:
+        raise Ignore("Replaced by new task")
+
+    monkeypatch.setattr(UserTask, "on_replace", send)  # as in a worker; here Celery would run it at once
+    does(lambda task: task.replace(work.si()))
+    run(work, user, task_id="t")
+    assert not Message.objects.exists()
+    assert TaskProgress.objects.get().pk == "t"
+    assert {frame["payload"]["state"] for frame in pushes.events("task-progress")} == {"running"}
+
+
+@pytest.mark.parametrize(
+    ("requeue", "acks_late", "is_over"),
+    [(False, False, True), (False, True, True), (True, True, False), (True, False, True)],
+)
+def test_end__rejected_task(
+    user: User, monkeypatch: pytest.MonkeyPatch, *, requeue: bool, acks_late: bool, is_over: bool
+) -> None:
+    """Only a message that was not acknowledged before can be put back into its queue."""
+    monkeypatch.setattr(app.tasks[work.name], "acks_late", acks_late)
+    raises(Reject(SECRET, requeue=requeue))
+    run(work, user)
+    assert TaskProgress.objects.exists() != is_over
+    assert [(stored.level, SECRET in stored.text) for stored in Message.objects.all()] == [("error", False)] * is_over
 
 
 def test_end__in_a_transaction_that_is_rolled_back(user: User, pushes: Pushes) -> None:
