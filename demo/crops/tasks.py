@@ -6,14 +6,17 @@ import errno
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import task_revoked
+from django.db import transaction
 from django.urls import reverse
 
 from catmaid_notify.exceptions import UserTaskError
+from catmaid_notify.task_background import tell_later
 from catmaid_notify.tasks import USER_HEADER, UserTask
 from demo.conf import conf
 from demo.cropping import Region, RegionError, remove_leftovers, write_crop
@@ -86,15 +89,18 @@ def fail_from_outside(crop_id: str, text: str) -> None:
     """End a crop whose task can't do it itself any more, and tell its user."""
     row = Crop.objects.filter(pk=crop_id).unfinished().first()
     if row is not None:
-        row.fail(text)
-        crop.failed({USER_HEADER: row.owner.pk}, crop_id, UserTaskError(text), [crop_id], {"title": row.title})
+        # In one transaction: of a crop that has failed already nobody would be told any more.
+        with transaction.atomic():
+            row.fail(text)
+            crop.failed({USER_HEADER: row.owner.pk}, crop_id, UserTaskError(text), [crop_id], {"title": row.title})
 
 
 @task_revoked.connect(weak=False)
 def _cancelled(request: Any, **_kwargs: Any) -> None:
-    """Tell the user when who runs the site has revoked the task."""
+    """Tell the user when who runs the site has revoked the task, before `UserTask` does so in words of its own."""
     if request.task == crop.name:
-        fail_from_outside(request.id, "It was cancelled by who runs this server.")
+        text = "It was cancelled by who runs this server."
+        tell_later(request.id, partial(fail_from_outside, request.id, text))
 
 
 def _dropped(crop_id: str) -> None:

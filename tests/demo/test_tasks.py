@@ -16,6 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from demo.volumes import Stack, StackConfigError, TileError, VolumeError
 from tests.demo import kit
 from tests.demo.test_views import make
+from tests.unit.test_task_requests import request_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -209,3 +210,46 @@ def test_fail_from_outside__is_no_news(ann: User, stacks: dict[str, Stack]) -> N
     row.refresh_from_db()
     assert row.state == "done"
     assert messages(ann) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cancelled__is_told_once_in_words_of_the_demo(ann: User, stacks: dict[str, Stack]) -> None:
+    from django.db import connection
+
+    from catmaid_notify import task_background
+    from demo.crops.tasks import crop
+
+    def refuse(*_args: Any) -> None:
+        raise AssertionError("The worker's main process waits for no database.")
+
+    row = make(ann, state="running")
+    request = request_of(ann, task=crop, task_id=str(row.pk))
+    with connection.execute_wrapper(refuse):
+        request._announce_revoked("terminated", terminated=True, signum="SIGTERM", expired=False)
+    task_background.wait()
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("failed", "It was cancelled by who runs this server.")
+    (message,) = messages(ann)
+    assert (message.title, message.text) == ("Crop of Some tissue has failed", row.error)
+
+
+def test_fail_from_outside__is_all_or_nothing(
+    ann: User, stacks: dict[str, Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done again when the database is back, which must find the crop unfinished."""
+    from django.db import OperationalError
+
+    from demo.crops.tasks import crop, fail_from_outside
+
+    def refuse(*_args: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    row = make(ann, state="running")
+    with monkeypatch.context() as patch:
+        patch.setattr(crop, "failed", refuse)
+        with pytest.raises(OperationalError):
+            fail_from_outside(str(row.pk), "It was cancelled.")
+    row.refresh_from_db()
+    assert row.state == "running"
+    fail_from_outside(str(row.pk), "It was cancelled.")
+    assert [message.text for message in messages(ann)] == ["It was cancelled."]

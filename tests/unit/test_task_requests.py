@@ -37,11 +37,11 @@ def long_work(self: UserTask, stack: int, user_id: int | None = None) -> None:
     """Work that somebody ends from outside."""
 
 
-def request_of(user: User, *, task: Any = long_work, in_header: bool = True) -> UserRequest:
+def request_of(user: User, *, task: Any = long_work, task_id: str = "t", in_header: bool = True) -> UserRequest:
     """Return the request of an execution, as a worker makes it of a message."""
     args, kwargs = [5], ({} if in_header else {"user_id": user.pk})
     headers = {
-        "id": "t",
+        "id": task_id,
         "task": task.name,
         "lang": "py",
         "argsrepr": repr(args),
@@ -58,7 +58,7 @@ def request_of(user: User, *, task: Any = long_work, in_header: bool = True) -> 
         content_type="application/json",
         content_encoding="utf-8",
     )
-    TaskProgress.objects.get_or_create(task_id="t", defaults={"user": user, "title": "Long work", "total": 64})
+    TaskProgress.objects.get_or_create(task_id=task_id, defaults={"user": user, "title": "Long work", "total": 64})
     return UserRequest(message, app=app, task=app.tasks[task.name], hostname="worker", on_reject=lambda *_: None)
 
 
