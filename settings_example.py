@@ -133,7 +133,10 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     # Redis instead of RabbitMQ, from the package channels_redis:
     # "default": {
     #     "BACKEND": "channels_redis.core.RedisChannelLayer",
-    #     "CONFIG": {"hosts": [os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")]},
+    #     # redis-py 8 by itself gives up after 5 s, which is as long as channels_redis waits for a message.
+    #     "CONFIG": {
+    #         "hosts": [{"address": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), "socket_timeout": 15}],
+    #     },
     # },
     #
     # No server at all, for development: everything, the tasks included, has to run in one process.
