@@ -157,6 +157,25 @@ def test_database_away_while_the_end_is_noticed(tmp_path_factory: pytest.TempPat
             assert "started in time" in message["text"]
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads", "gevent"])
+def test_other_pools(tmp_path_factory: pytest.TempPathFactory, pool: str) -> None:
+    with site_maker(tmp_path_factory)() as site:
+        site.daphne()
+        worker = site.worker("worker", f"--pool={pool}")
+        ann = site.user("ann")
+        with site.socket(ann) as socket:
+            socket.wait_for("hello", timeout=20)
+            site.run(EXPIRED, user=ann)
+            message = socket.wait_for("new-message", timeout=20)["payload"]["message"]
+            assert "started in time" in message["text"]
+            if pool == "gevent":  # the only one of them that has time limits
+                code = "wait.apply_async([600], headers={'catmaid_notify_user': user}, time_limit=2)"
+                site.run(f"from tests.tasks import wait; {code}", user=ann)
+                message = socket.wait_for("new-message", timeout=20)["payload"]["message"]
+                assert "longer than this site allows" in message["text"]
+        assert "Traceback" not in worker.output
+
+
 def test_warm_shutdown_waits_for_what_is_not_told(tmp_path_factory: pytest.TempPathFactory) -> None:
     with site_maker(tmp_path_factory)() as site:
         worker = site.worker()
