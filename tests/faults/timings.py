@@ -16,7 +16,6 @@ SHORT_SETTINGS: dict[str, float] = {
     "CATMAID_NOTIFY_RECONCILE_OVERLAP_SECONDS": 20,
     "CATMAID_NOTIFY_POLL_SECONDS": 4,
     "CATMAID_NOTIFY_CONNECT_SECONDS": 3,
-    "CATMAID_NOTIFY_PUBLISH_SECONDS": 3,
     "CATMAID_NOTIFY_SESSION_CHECK_SECONDS": 6,
 }
 """The server's times in a short run. A live page asks the inbox as seldom as ever, so that this hides nothing else."""
