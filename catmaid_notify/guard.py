@@ -97,14 +97,26 @@ class Guard:
             return
         try:
             async with asyncio.timeout(conf.SESSION_CHECK_SECONDS):
-                await _settle(due)
+                failed = await _settle(due)
         except (DatabaseError, TimeoutError) as error:  # a database that is away comes back, and so does the next round
             logger.warning("Sessions not checked, trying again: reason=%s: %s", type(error).__name__, error)
             _close_those_over(due)
+            return
+        if len(failed) == len(due) and len({socket.sign_in.user_pk for socket in failed}) > 1:
+            # What all of them need is away, such as a cache that keeps the sessions.
+            reason = type(next(iter(failed.values()))).__name__
+            logger.warning("Sessions not checked, trying again: reason=%s", reason)
+            _close_those_over(due)
+            return
+        for socket, why in failed.items():
+            # Not what the error says: it is the site's own, and may hold anything.
+            key, reason = user_key(socket.sign_in.user_pk), type(why).__name__
+            logger.warning("Socket closed, nothing says whose it is: user=%.100r reason=%s", key, reason)
+            socket.close(Close.NO_BROKER)  # as a handshake of theirs is
 
 
-async def _settle(due: Sequence[Socket]) -> None:
-    """Close those who are not signed in any more, and those of whom nothing says so: a handshake decides.
+async def _settle(due: Sequence[Socket]) -> dict[Socket, Exception]:
+    """Close those who are not signed in any more; return those of whom nothing says so, and why.
 
     Raises:
         django.db.Error: what the database says; nothing is known of those left.
@@ -114,21 +126,16 @@ async def _settle(due: Sequence[Socket]) -> None:
     except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - a backend of the site may fail for one, and must not for all others
-        if len(due) > 1:
-            await _settle(due[: len(due) // 2])
-            await _settle(due[len(due) // 2 :])
-            return
-        (socket,) = due
-        # Not what the error says: it is the site's own, and may hold anything.
-        key, reason = user_key(socket.sign_in.user_pk), type(error).__name__
-        logger.warning("Socket closed, nothing says whose it is: user=%.100r reason=%s", key, reason)
-        socket.close(Close.NO_BROKER)
-    else:
-        for socket, outcome in zip(due, outcomes, strict=True):
-            if isinstance(outcome, Close):
-                socket.close(outcome)
-            else:
-                socket.sign_in = outcome
+        if len(due) == 1:
+            return {due[0]: error}
+        middle = len(due) // 2
+        return {**await _settle(due[:middle]), **await _settle(due[middle:])}
+    for socket, outcome in zip(due, outcomes, strict=True):
+        if isinstance(outcome, Close):
+            socket.close(outcome)
+        else:
+            socket.sign_in = outcome
+    return {}
 
 
 def _close_session(ended: str, sockets: Iterable[Socket]) -> None:

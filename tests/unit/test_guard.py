@@ -434,6 +434,22 @@ async def test_round__backend_whose_database_is_away_closes_nobody(
     await stays(tab)
 
 
+@pytest.mark.usefixtures("rounds")
+async def test_round__what_fails_for_all_closes_nobody(
+    user: User, other: User, page: Callable[..., Page], errors: dict[Any, Exception], log: pytest.LogCaptureFixture
+) -> None:
+    """A cache that keeps the sessions is away, say; it is no database."""
+    tabs = [await page(cookie=cookie_of(await in_db(sign_in)(one))).live() for one in (user, other)]
+    errors.update({user.pk: ConnectionError("what nobody should read"), other.pk: ConnectionError()})
+    await until(lambda: "Sessions not checked" in log.text)
+    assert "nobody should read" not in log.text
+    for tab in tabs:
+        await stays(tab)
+    errors.clear()
+    await in_db(User.objects.filter(pk=other.pk).update)(is_active=False)
+    assert await tabs[1].close_code() == Close.NO_SESSION
+
+
 async def test_round__looks_at_all_sockets_at_once(
     user: User, browser: Client, page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
