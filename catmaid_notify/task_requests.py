@@ -11,6 +11,7 @@ from celery.worker.request import Request
 
 from catmaid_notify.models import TaskProgress
 from catmaid_notify.task_background import tell_later
+from catmaid_notify.tasks import End
 
 
 class UserRequest(Request):
@@ -63,4 +64,4 @@ class UserRequest(Request):
 
     def _tell(self, state: TaskProgress.State, outcome: Any) -> None:
         headers, args, kwargs = self._context.headers, self.args or (), self.kwargs or {}
-        tell_later(self.id, partial(self.task.tell_end, state, headers, self.id, outcome, args, kwargs))
+        tell_later(self.id, partial(self.task.tell_end, End(state, headers, self.id, outcome, args, kwargs)))

@@ -19,7 +19,7 @@ import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from billiard.exceptions import TimeLimitExceeded
 from celery import Task, shared_task, states
@@ -46,6 +46,18 @@ USER_HEADER: Final = "catmaid_notify_user"
 """Header of a task's message that holds the primary key of its user."""
 DATABASE_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between tries to store the message of a task's end while the database is away."""
+
+
+class End(NamedTuple):
+    """How one execution of a task has ended, whoever has noticed it."""
+
+    state: TaskProgress.State
+    headers: Mapping[str, Any] | None
+    task_id: str
+    outcome: Any
+    """What it has returned, or its exception."""
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
 
 
 class UserTask(Task):
@@ -121,7 +133,7 @@ class UserTask(Task):
     def on_success(self, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Tell the user that the task is finished."""
         super().on_success(retval, task_id, args, kwargs)
-        self.ended(TaskProgress.State.SUCCESS, self.request.headers, task_id, retval, args, kwargs)
+        self.ended(End(TaskProgress.State.SUCCESS, self.request.headers, task_id, retval, args, kwargs))
 
     def on_failure(
         self, exc: BaseException, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
@@ -152,45 +164,30 @@ class UserTask(Task):
         kwargs: Mapping[str, Any],
     ) -> None:
         """Tell the user of a failure, wherever it was noticed; a second call for the same execution does nothing."""
-        self.ended(TaskProgress.State.FAILURE, headers, task_id, exc, args, kwargs)
+        self.ended(End(TaskProgress.State.FAILURE, headers, task_id, exc, args, kwargs))
 
-    def ended(
-        self,
-        state: TaskProgress.State,
-        headers: Mapping[str, Any] | None,
-        task_id: str,
-        outcome: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-    ) -> None:
+    def ended(self, end: End) -> None:
         """Tell of the end of this execution, as `tell_end` does; waits a while for a database that is away."""
         self._stop_progress()
-        while_database_is_away(lambda: self.tell_end(state, headers, task_id, outcome, args, kwargs), DATABASE_WAITS)
+        while_database_is_away(lambda: self.tell_end(end), DATABASE_WAITS)
 
-    def tell_end(
-        self,
-        state: TaskProgress.State,
-        headers: Mapping[str, Any] | None,
-        task_id: str,
-        outcome: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-    ) -> None:
+    def tell_end(self, end: End) -> None:
         """Store the message and take the progress away, in one transaction; then push both.
 
         Raises:
             OperationalError, InterfaceError: the database is away.
         """
         try:
-            pk = self.user_of(headers, args, kwargs)
-            last = self._store_end(state, pk, task_id, outcome, args, kwargs)
+            pk = self.user_of(end.headers, end.args, end.kwargs)
+            last = self._store_end(end, pk)
         except UnknownUser as error:
-            logger.error("Nobody to tell that a task has ended: task=%s state=%s reason=%s", task_id, state, error)
+            text = "Nobody to tell that a task has ended: task=%s state=%s reason=%s"
+            logger.error(text, end.task_id, end.state, error)
             return
         last.updated = timezone.now()
-        if state == TaskProgress.State.SUCCESS:
+        if end.state == TaskProgress.State.SUCCESS:
             last.done = last.total = last.total or 1
-        api.push_progress(last, state)
+        api.push_progress(last, end.state)
 
     def user_of(self, headers: Mapping[str, Any] | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return the primary key from the header, else from the argument; raises `UnknownUser` without either."""
@@ -209,22 +206,14 @@ class UserTask(Task):
             )
         return api.user_pk(pk)
 
-    def _store_end(
-        self,
-        state: TaskProgress.State,
-        pk: Any,
-        task_id: str,
-        outcome: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-    ) -> TaskProgress:
+    def _store_end(self, end: End, pk: Any) -> TaskProgress:
         """Return the last progress, whose row is gone."""
-        message = self._worded(state, outcome, args, kwargs)
+        message = self._worded(end)
         with transaction.atomic(using=router.db_for_write(Message)):
-            last = _take_progress(task_id)
+            last = _take_progress(end.task_id)
             if message is not None:
-                api.notify_user(pk, key=_key(task_id, state), **message)
-        return last or TaskProgress(task_id=task_id, user_id=pk, title=self._safe_title(args, kwargs))
+                api.notify_user(pk, key=_key(end.task_id, end.state), **message)
+        return last or TaskProgress(task_id=end.task_id, user_id=pk, title=self._safe_title(end.args, end.kwargs))
 
     def _leave(self, state: str, outcome: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Say nothing more of this execution, however it ended. For `Ignore` and `Reject` Celery calls no hook."""
@@ -242,23 +231,21 @@ class UserTask(Task):
             last.updated = timezone.now()
             api.push_progress(last, TaskProgress.State.SUCCESS)
 
-    def _worded(
-        self, state: TaskProgress.State, outcome: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
+    def _worded(self, end: End) -> dict[str, Any] | None:
         """Return the task's own words, or ours where they fail: a user must not wait for a message in vain."""
-        is_success = state == TaskProgress.State.SUCCESS
+        is_success = end.state == TaskProgress.State.SUCCESS
         words = self.success_message if is_success else self.failure_message
         using = router.db_for_write(Message)
         try:
             # Words may ask the database, and fail there: that must not break a transaction around the task.
             with transaction.atomic(using=using) if in_transaction(using) else nullcontext():
-                message = words(outcome, args, kwargs)
+                message = words(end.outcome, end.args, end.kwargs)
             if message is not None:
                 api.check_message(**message)
         except Exception:  # words are host code, and may do whatever they like
             logger.exception("The words of task %s can't be used; taking the default ones.", self.name)
             default = UserTask.success_message if is_success else UserTask.failure_message
-            return default(self, outcome, args, kwargs)
+            return default(self, end.outcome, end.args, end.kwargs)
         return message
 
     def _safe_title(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
