@@ -10,12 +10,13 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
 from catmaid_notify import auth, background
+from catmaid_notify.aio import set_within
 from catmaid_notify.conf import conf
 from catmaid_notify.protocol import ALL_SESSIONS, Close, user_key
 from catmaid_notify.sockets import Socket
@@ -72,12 +73,7 @@ class Guard:
         self._first_end = min((socket.sign_in.expires for socket in self._open()), default=math.inf)
         due = min(self._round_due, self._changes_due) - time.monotonic()
         # Ends of sessions are times of the wall clock, so whoever sets that is heard after a round at most.
-        seconds = max(0.0, min(due, self._first_end - time.time()))
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        await set_within(self._wake, max(0.0, min(due, self._first_end - time.time())))
 
     def _take_due(self) -> list[Socket]:
         now = time.monotonic()
@@ -98,14 +94,12 @@ class Guard:
         try:
             async with asyncio.timeout(conf.SESSION_CHECK_SECONDS):
                 failed = await _settle(due)
-        except (DatabaseError, TimeoutError) as error:  # a database that is away comes back, and so does the next round
-            logger.warning("Sessions not checked, trying again: reason=%s: %s", type(error).__name__, error)
-            _close_those_over(due)
-            return
-        if len(failed) == len(due) and len({socket.sign_in.user_pk for socket in failed}) > 1:
-            # What all of them need is away, such as a cache that keeps the sessions.
-            reason = type(next(iter(failed.values()))).__name__
-            logger.warning("Sessions not checked, trying again: reason=%s", reason)
+        except (DatabaseError, TimeoutError) as error:
+            outage = f"{type(error).__name__}: {error}"
+        else:
+            outage = _outage(due, failed)
+        if outage:  # what is away comes back, and so does the next round
+            logger.warning("Sessions not checked, trying again: reason=%s", outage)
             _close_those_over(due)
             return
         for socket, why in failed.items():
@@ -113,6 +107,12 @@ class Guard:
             key, reason = user_key(socket.sign_in.user_pk), type(why).__name__
             logger.warning("Socket closed, nothing says whose it is: user=%.100r reason=%s", key, reason)
             socket.close(Close.NO_BROKER)  # as a handshake of theirs is
+
+
+def _outage(due: Collection[Socket], failed: Mapping[Socket, Exception]) -> str:
+    """Return what went wrong if that is what all need, such as a cache that keeps the sessions; else nothing."""
+    is_outage = len(failed) == len(due) and len({socket.sign_in.user_pk for socket in failed}) > 1
+    return type(next(iter(failed.values()))).__name__ if is_outage else ""
 
 
 async def _settle(due: Sequence[Socket]) -> dict[Socket, Exception]:

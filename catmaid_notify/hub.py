@@ -18,7 +18,7 @@ from channels.layers import channel_layers
 from django.conf import settings
 
 from catmaid_notify import publish, reconcile, sessions
-from catmaid_notify.aio import being_cancelled
+from catmaid_notify.aio import being_cancelled, set_within
 from catmaid_notify.conf import conf
 from catmaid_notify.following import Following
 from catmaid_notify.guard import Guard
@@ -247,11 +247,7 @@ class Hub:
             await asyncio.Event().wait()  # such a layer keeps them itself
         expiry = getattr(self._layer, "group_expiry", None) or GROUP_EXPIRY_SECONDS
         while True:
-            try:
-                async with asyncio.timeout(min(expiry / 4, JOIN_AGAIN_SECONDS_MAX)):
-                    await self._join_again_now.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._join_again_now, min(expiry / 4, JOIN_AGAIN_SECONDS_MAX))
             self._join_again_now.clear()
             try:
                 await self._rooms.join_again(EVERYONE)
@@ -261,18 +257,14 @@ class Hub:
                 logger.warning("Groups not joined again, trying again: reason=%s: %s", type(error).__name__, error)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._join_again_now.set()
-                continue
-            self._reconcile_now.set()
+            else:
+                self._reconcile_now.set()
 
     # Reconciling
 
     async def _reconcile_forever(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(conf.RECONCILE_SECONDS):
-                    await self._reconcile_now.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._reconcile_now, conf.RECONCILE_SECONDS)
             self._reconcile_now.clear()
             await self._reconcile()
 
