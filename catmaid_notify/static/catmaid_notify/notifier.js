@@ -114,7 +114,9 @@ export function createNotifier({ messagesUrl = "", topicsUrl, user = "", csrfCoo
                 break;
             case TASK_PROGRESS:
                 // Each of many reports would be a further try; the next unread set has what is running.
-                tasks.hasFailed || tasks.use((part) => part.push(payload, started));
+                if (!tasks.hasFailed) {
+                    tasks.use((part) => part.push(payload, started));
+                }
                 break;
             case REFUSED:
                 topics.use((part) => part.refuse(detail, ref));
