@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bench import proc
 from bench.kinds import Kind
+from catmaid_notify.deployment.site import Site
 from tests.support.environment import PROGRAMS
 from tests.support.ports import free_port
 from tests.support.process import Process
@@ -84,8 +85,7 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str | Path]:
     application = "bench.served.asgi:application"
     if kind.server == "daphne":
         # As `notify_config` prints it: by itself it lets 50 wait, and pings everybody a second time.
-        options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", "--ping-interval=30", "--ping-timeout=20"]
-        options.append("--websocket_connect_timeout=20")
+        options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", *Site().daphne_deadlines.split()]
         quiet = ["--verbosity=0", "--access-log=/dev/null"]
         return [kind.python, "-m", "daphne", *options, *quiet, application]
     options = ["--host=127.0.0.1", f"--port={port}", "--ws=websockets-sansio", "--ws-per-message-deflate=false"]

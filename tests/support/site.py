@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Self
 
+from catmaid_notify.deployment import site as deployment
 from tests.support import postgresql, process, rabbitmq, servers, sockets
 from tests.support.ports import free_port
 from tests.support.process import PYTHON, ROOT, Process
@@ -180,8 +181,7 @@ class Site:
         port = str(self.daphne_port)
         # Called through -m, so that it runs in this environment and not in the one that a script's first line names.
         where = f"tcp:port={port}:interface=127.0.0.1:backlog=1024"
-        # The options are those that `notify_config` prints.
-        as_printed = ["-e", where, "--ping-interval=30", "--ping-timeout=20", "--websocket_connect_timeout=20"]
+        as_printed = ["-e", where, *deployment.Site().daphne_deadlines.split()]  # by `notify_config`
         command = [PYTHON, "-m", "daphne", *as_printed, *options, f"{self.project}.asgi:application"]
         server = self.start("daphne", *command)
         server.wait_for_port(self.daphne_port)
