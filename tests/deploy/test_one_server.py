@@ -8,7 +8,8 @@ import secrets
 import pytest
 
 from tests.deploy.kit import check_all, check_pages, wait_until_served
-from tests.support.ports import free_port, listens
+from tests.support.environment import REDIS, require
+from tests.support.ports import free_port
 from tests.support.process import PYTHON
 
 pytestmark = pytest.mark.real
@@ -41,9 +42,8 @@ def test_runserver(make_site):
 
 
 def test_redis_as_the_layer(make_site):
-    if not listens(6379):
-        pytest.skip("no Redis on 127.0.0.1:6379")
-    config = {"hosts": ["redis://127.0.0.1:6379/0"], "prefix": f"test-{secrets.token_hex(6)}"}
+    require("redis")
+    config = {"hosts": [REDIS], "prefix": f"test-{secrets.token_hex(6)}"}
     layer = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}}
     with make_site(settings={"CHANNEL_LAYERS": layer}) as site:
         site.daphne()

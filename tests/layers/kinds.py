@@ -13,6 +13,7 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer
 
 from catmaid_notify.layers import RabbitmqChannelLayer
+from tests.support.environment import REDIS
 
 MakeLayer = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -56,7 +57,7 @@ def redis_layer() -> MakeLayer:
 
     @asynccontextmanager
     async def make(**config: Any) -> AsyncIterator[RedisChannelLayer]:
-        layer = RedisChannelLayer(hosts=["redis://127.0.0.1:6379/0"], prefix=f"test-{secrets.token_hex(6)}", **config)
+        layer = RedisChannelLayer(hosts=[REDIS], prefix=f"test-{secrets.token_hex(6)}", **config)
         try:
             yield layer
         finally:

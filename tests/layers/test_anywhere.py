@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from catmaid_notify.layers import RabbitmqChannelLayer
-from tests.support.process import PYTHON, ROOT
+from tests.support.process import run_script
 from tests.support.rabbitmq import Vhost, rabbitmqctl
 from tests.support.site import Site
 
@@ -87,10 +85,8 @@ async def several():
     ],
 )
 async def test_send__from(vhost: Vhost, tmp_path: Path, code: str, count: int) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT + code)
     async with listening(vhost.url, "people") as received:
-        done = await asyncio.to_thread(_run, script, vhost.url)
+        done = await asyncio.to_thread(run_script, tmp_path, SCRIPT + code, vhost.url)
         assert (done.returncode, done.stderr.replace("\n", "")) == (0, "")
         assert len(await received(count)) == count
 
@@ -111,8 +107,7 @@ async def test_send__threads_that_do_not_wait__all_arrive_once_in_the_order_of_e
 ) -> None:
     """Some of them write to the socket by themselves, some leave it to the loop."""
     threads, each = 4, 500
-    script = tmp_path / "script.py"
-    script.write_text(f"import time\nCOUNT, THREADS = {each}, {threads}\n{SCRIPT}{IN_A_HURRY}")
+    script = f"import time\nCOUNT, THREADS = {each}, {threads}\n{SCRIPT}{IN_A_HURRY}"
     came: list[dict[str, Any]] = []
     complete = asyncio.Event()
 
@@ -125,19 +120,13 @@ async def test_send__threads_that_do_not_wait__all_arrive_once_in_the_order_of_e
     channel = await layer.new_channel()
     layer.listen(channel, listener)
     await layer.group_add("people", channel)
-    done = await asyncio.to_thread(_run, script, vhost.url)
+    done = await asyncio.to_thread(run_script, tmp_path, script, vhost.url)
     assert (done.returncode, done.stderr) == (0, "")
     async with asyncio.timeout(SECONDS):
         await complete.wait()
     await layer.close()
     for who in range(threads):
         assert [message["n"] for message in came if message["who"] == who] == list(range(each))
-
-
-def _run(script: Path, url: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [str(PYTHON), str(script), url]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module", params=["prefork", "threads", "solo", "gevent"])

@@ -14,7 +14,6 @@ from channels.exceptions import ChannelFull
 
 from tests.layers import kinds
 from tests.support.environment import require
-from tests.support.ports import listens
 
 SECONDS = 15
 pytestmark = pytest.mark.real
@@ -30,8 +29,7 @@ def make_layer(request: pytest.FixtureRequest) -> kinds.MakeLayer:
     if kind == "memory":
         return kinds.memory_layer()
     if kind == "redis":
-        if not listens(6379, "127.0.0.1"):
-            pytest.skip("no Redis on 127.0.0.1:6379")
+        require("redis")
         return kinds.redis_layer()
     require("rabbitmq")
     return kinds.rabbitmq_layer(request.getfixturevalue("vhost").url)

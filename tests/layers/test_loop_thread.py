@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import pytest
 
 from catmaid_notify.layers import loop_thread
 from catmaid_notify.layers.loop_thread import PerProcess
-from tests.support.process import PYTHON, ROOT, environment
+from tests.support.process import run_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,10 +112,7 @@ os._exit(os.waitstatus_to_exitcode(status))
 )
 def test_fork__while_another_thread_makes_one(tmp_path: Path, slow: str, call: str) -> None:
     """The child has no such thread: nobody there lets go of a lock that it holds."""
-    script = tmp_path / "script.py"
-    script.write_text(FORK.replace("SLOW", slow).replace("CALL", call))
-    env = {**environment(), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([PYTHON, script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = run_script(tmp_path, FORK.replace("SLOW", slow).replace("CALL", call))
     assert (done.returncode, done.stderr) == (0, "")
 
 

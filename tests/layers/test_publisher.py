@@ -270,11 +270,8 @@ async def test_lost_connection__what_was_under_way_is_not_sent_again(make: Any, 
     assert answers.got["b"] is None
 
 
-async def test_lost_connection__its_channel_that_closes_late_leaves_the_next_one_alone(
-    make: Any, answers: Answers
-) -> None:
-    """The driver may take half a minute for it: as long as TLS waits for a last word."""
-    one = make()
+async def connected_twice(one: Any, answers: Answers) -> tuple[Any, Any]:
+    """Lose a connection with "a" under way; "b" is under way on the next one. Returns both channels."""
     old = await connected(one)
     submit(one, answers, "a")
     await turn()
@@ -283,6 +280,15 @@ async def test_lost_connection__its_channel_that_closes_late_leaves_the_next_one
     new = await connected(one)
     submit(one, answers, "b")
     await turn()
+    return old, new
+
+
+async def test_lost_connection__its_channel_that_closes_late_leaves_the_next_one_alone(
+    make: Any, answers: Answers
+) -> None:
+    """The driver may take half a minute for it: as long as TLS waits for a last word."""
+    one = make()
+    old, new = await connected_twice(one, answers)
     old.closing.set_exception(ConnectionError("closed at last"))
     await turn()
     assert not one._broken.done()
@@ -294,14 +300,7 @@ async def test_lost_connection__its_late_confirm_is_for_none_of_the_next_ones_me
     make: Any, answers: Answers
 ) -> None:
     one = make()
-    old = await connected(one)
-    submit(one, answers, "a")
-    await turn()
-    one._broken.set_exception(TimeoutError("no confirm"))
-    await eventually_here(lambda: "a" in answers.got)
-    new = await connected(one)
-    submit(one, answers, "b")
-    await turn()
+    old, new = await connected_twice(one, answers)
     assert old.answer(spec.Basic.Ack(delivery_tag=1)), "the driver knows nothing of it, either"
     assert not old.answer(spec.Channel.CloseOk())
     assert "b" not in answers.got

@@ -21,7 +21,7 @@ from catmaid_notify.auth import SignIn
 from catmaid_notify.hub import Hub
 from catmaid_notify.protocol import EVERYONE, topic_group
 from catmaid_notify.sockets import Socket
-from tests.support.ports import listens
+from tests.support.environment import REDIS, require
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True)]
 
-URL = "redis://127.0.0.1:6379/0"
 SECONDS = 20
 GROUP_EXPIRY_SECONDS = 2
 TOPIC = topic_group("sheet:1")
@@ -76,18 +75,17 @@ class Kept:
 @pytest_asyncio.fixture
 async def kept(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
     """A page that follows a topic; nothing else is in its Redis."""
-    if not listens(6379):
-        pytest.skip("no Redis on 127.0.0.1:6379")
+    require("redis")
     import redis.asyncio
 
     name = f"test-{secrets.token_hex(6)}"
     options = {"group_expiry": 600, "socket_timeout": None, **getattr(request, "param", {})}
-    hosts = [{"address": URL, "client_name": name, "socket_timeout": options.pop("socket_timeout")}]
+    hosts = [{"address": REDIS, "client_name": name, "socket_timeout": options.pop("socket_timeout")}]
     config = {"hosts": hosts, "prefix": name, **options}
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}}
     settings.CATMAID_NOTIFY_RECONCILE_SECONDS = 600
     layer = channel_layers["default"]
-    hub, client = Hub(), redis.asyncio.Redis.from_url(URL)
+    hub, client = Hub(), redis.asyncio.Redis.from_url(REDIS)
     made = Kept(hub, layer, client)
 
     async def round_of(_pks: list[Any]) -> list[Any]:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import postgresql, rabbitmq
+from tests.support.ports import listens
 
 IN_CI = os.environ.get("CI") == "true"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 """What looks for barriers in pages; from npm."""
+REDIS = "redis://127.0.0.1:6379/0"
+"""Shared by all who run tests: each has keys of its own there."""
 PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 """Proxies; they are no part of the PATH of everybody who may start them."""
 
@@ -26,6 +29,8 @@ def missing(part: str) -> str:
             return rabbitmq.missing()
         case "postgresql":
             return postgresql.missing()
+        case "redis":
+            return "" if listens(6379) else "no Redis on 127.0.0.1:6379"
         case "nginx" | "apache":
             program = PROGRAMS[part]
             return "" if shutil.which(program) else f"no {program}"
@@ -38,7 +43,9 @@ def missing(part: str) -> str:
 
             reason = node.trouble(str(node.BUNDLED))
             return f"Playwright's driver doesn't start: {reason}" if reason else ""
-    raise ValueError(f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, chromium, axe, nginx, apache")
+    raise ValueError(
+        f"Unknown part {part!r}, must be one of: rabbitmq, postgresql, redis, chromium, axe, nginx, apache"
+    )
 
 
 def require(*parts: str) -> None:

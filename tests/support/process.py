@@ -32,6 +32,15 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
 
 
+def run_script(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python script that may import the project, and return how it ended; it has a minute."""
+    script = folder / "script.py"
+    script.write_text(text)
+    env = {**environment(), "PYTHONPATH": str(ROOT)}
+    command: list[str | Path] = [PYTHON, script, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
 class ProcessFailed(AssertionError):
     """A process ended, or did not get ready, when it should have; the text holds the end of its output."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catmaid_notify.publish import push
-from tests.support.process import PYTHON, ROOT, environment
+from tests.support.process import run_script
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -79,8 +78,5 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def test_push__after_a_fork_while_another_thread_makes_the_layer(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(FORK)
-    env = {**environment(), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([PYTHON, script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = run_script(tmp_path, FORK)
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["child", "parent"], "")
