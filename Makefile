@@ -9,11 +9,14 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 CLASSIC := .venv-classic
 PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
-# Most of the time tests wait for servers; a file's tests stay together, since they share what is costly to start.
+# A file's tests stay together, since they share what is costly to start. Those with real servers mostly wait, so there
+# may be more of them than there are cores; who starts first is said in tests/conftest.py.
 JOBS ?= 2
-PYTEST_OPTIONS := -q --maxfail=20 --durations=5 --numprocesses=$(JOBS) --dist=loadfile
-PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
-MAKE_PARTS := $(MAKE) --no-print-directory --keep-going
+REAL_JOBS ?= 5
+PYTEST_OPTIONS := -q --maxfail=20 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) --numprocesses=$(JOBS)
+PYTEST_REAL := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) --numprocesses=$(REAL_JOBS)
+JS_TESTS ?= $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js))
 
 .PHONY: help
 help: ## Say what this file can do
@@ -26,8 +29,17 @@ demo: $(VENV)/installed-demo ## Start the demo and print its address; PORT=8000,
 	@exec $(VENV)/bin/python demo/manage.py demo $(if $(PORT),--port $(PORT))
 
 .PHONY: test
-test: system venv $(CLASSIC)/installed ## Run everything: checks, Python and JavaScript tests, real servers, Chromium
-	@$(MAKE_PARTS) check js unit unit-postgresql classic real
+ifdef ONLY
+test: system venv node_modules/installed
+	@$(VENV)/bin/python scripts/run_tests.py only "$(ONLY)"
+else
+test: system venv $(CLASSIC)/installed node_modules/installed ## Run the gate: checks, all tests that take seconds, real servers, Chromium; ONLY=tests/… for one
+	@$(VENV)/bin/python scripts/run_tests.py gate
+endif
+
+.PHONY: test-all
+test-all: system venv $(CLASSIC)/installed node_modules/installed ## Run everything: the gate, then what takes minutes (about an hour)
+	@$(VENV)/bin/python scripts/run_tests.py all
 
 # -- For developers
 
@@ -62,7 +74,7 @@ messages: venv ## Collect the texts to translate, and compile the translations (
 
 .PHONY: js
 js: venv node_modules/installed ## Tests of the browser client, by Node; its types, its size, its package
-	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js)),$(error There are no tests in tests/js))
+	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(JS_TESTS),$(error There are no tests in tests/js))
 
 .PHONY: unit
 unit: venv ## Python tests in one process, on SQLite
@@ -74,11 +86,11 @@ unit-postgresql: venv ## Those of them that use a database, on PostgreSQL
 
 .PHONY: real
 real: venv ## Tests with real servers, workers and Chromium
-	$(PYTEST) -m 'real and not slow'
+	$(PYTEST_REAL) -m 'real and not slow'
 
-.PHONY: test-slow
-test-slow: venv ## Tests that take minutes by their nature: deadlines as they are by default, 1,000 sockets
-	$(PYTEST) -m 'real and slow' tests/real tests/security
+.PHONY: slow
+slow: venv ## Those that take minutes by their nature: deadlines as they are by default, 1,000 sockets, every set-up
+	$(PYTEST_REAL) -m 'real and slow' --ignore=tests/layers
 
 .PHONY: test-brokers
 test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fetched once, as root), slow tests included
@@ -87,7 +99,7 @@ test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fe
 
 .PHONY: deployments
 deployments: system venv ## Every set-up with its real servers: nginx, supervisor, systemd's commands, Apache, uWSGI, compose.yaml
-	$(PYTEST) tests/deploy
+	$(PYTEST_REAL) tests/deploy
 
 .PHONY: faults
 faults: system venv ## Make everything fail, one part after another; FAULTS="--only F08,F12 --seed 7", or "--help"
@@ -95,7 +107,7 @@ faults: system venv ## Make everything fail, one part after another; FAULTS="--o
 
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
-	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) -m classic
+	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) --numprocesses=$(JOBS) -m classic
 
 .PHONY: bench
 bench: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure the app beside its peers, in turns; BENCH="--quick", or "--help"

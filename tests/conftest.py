@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections import Counter
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,25 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from playwright.sync_api import Browser
+
     from tests.support.browser import Chromium
     from tests.support.rabbitmq import Vhost
     from tests.support.site import Site
 
+pytest_plugins = ["tests.support.reporting"]
 CLASSIC = re.compile(r"\bclassic\b")
+FIRST = (
+    "tests/faults/",
+    "tests/layers/test_broker_trouble.py",
+    "tests/deploy/test_nginx.py",
+    "tests/deploy/test_supervisor.py",
+    "tests/real/test_client_",
+    "tests/real/test_user_task.py",
+    "tests/real/test_notify_check.py",
+    "tests/demo/test_running.py",
+)
+"""Files that take a minute and more, and mostly wait: run first, so that none of them is still running at the end."""
 failed_item = pytest.StashKey[bool]()
 
 
@@ -87,17 +102,26 @@ def site_maker(folders: pytest.TempPathFactory) -> Callable[..., AbstractContext
     return make
 
 
-@pytest.fixture
-def browser(request: pytest.FixtureRequest) -> Iterator[Chromium]:
-    """Headless Chromium: ``page = browser.page(site, user)``. The test fails if a script of a page threw.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium for the tests of one file: starting it costs more than most of them take.
 
-    Playwright's loop runs in the test's thread meanwhile: such a test can't be async, nor use Django's ORM itself
-    (`Site.run` does it in another process).
+    Not for longer: Playwright's loop runs in the thread of the tests as long as the browser does, so a file that has
+    such a test can have no async ones, and none that uses Django's ORM itself (`Site.run` does it in another process).
     """
     require("chromium")
-    from tests.support.browser import chromium
+    from tests.support.browser import launched
 
-    with chromium() as started:
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Chromium]:
+    """Pages in headless Chromium: ``page = browser.page(site, user)``. The test fails if a script of a page threw."""
+    from tests.support.browser import Chromium
+
+    with Chromium(chromium) as started:
         yield started
         failed = request.node.stash.get(failed_item, False) or bool(started.errors)
         if failed:
@@ -107,6 +131,11 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Chromium]:
 
 
 # -- The run
+
+
+def pytest_configure() -> None:
+    """Have SIGTERM end the run as Ctrl-C does, so that what fixtures have started is ended with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -123,7 +152,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = [item for item in items if _belongs_here(item)]
     if len(wanted) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if not _belongs_here(item)])
-        items[:] = wanted
+    # Files are handed out in this order, and the order among tests stays as it is (at random).
+    items[:] = sorted(wanted, key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 def _belongs_here(item: pytest.Item) -> bool:

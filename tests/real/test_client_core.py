@@ -11,11 +11,11 @@ import pytest
 from websockets.sync.server import serve
 
 from catmaid_notify.protocol import SUBPROTOCOL
-from tests.conftest import site_maker
 from tests.support import process
 from tests.support.cdp import raw_chromium
 from tests.support.environment import require
 from tests.support.ports import free_port
+from tests.support.site import POLL_SECONDS
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -41,20 +41,6 @@ document.addEventListener("catmaid-notify:ready", ({ detail: { notifier } }) => 
 });
 """
 """Notes, from the first moment on, what the client tells."""
-POLL_SECONDS = 2
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site_maker(tmp_path_factory)(settings={"CATMAID_NOTIFY_POLL_SECONDS": POLL_SECONDS}) as site:
-        site.serve()
-        yield site
-
-
-@pytest.fixture
-def person(served: Site, request: pytest.FixtureRequest) -> User:
-    """Somebody with an empty inbox."""
-    return served.user(request.node.name[:140])
 
 
 def open_page(browser: Chromium, site: Site, user: User, state: str = "live", *, clock: bool = False) -> Page:
@@ -159,7 +145,7 @@ def test_browser__offline_and_back(served: Site, browser: Chromium, person: User
 
 def test_browser__clock_is_set(served: Site, browser: Chromium, person: User) -> None:
     page = open_page(browser, served, person)
-    daphne = next(one for one in process.running if one.name == "daphne")
+    daphne = served.processes["daphne"]
     daphne.stop()
     try:
         wait_for(page, "polling")
@@ -211,7 +197,7 @@ def test_user__signs_out_and_in_again_in_another_tab(served: Site, browser: Chro
 
 
 def test_server__upgrade_is_refused_for_minutes_and_then_allowed(served: Site, browser: Chromium, person: User) -> None:
-    daphne = next(one for one in process.running if one.name == "daphne")
+    daphne = served.processes["daphne"]
     daphne.stop()  # the proxy says 502
     try:
         page = open_page(browser, served, person, "", clock=True)

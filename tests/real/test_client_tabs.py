@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Error
 
-from tests.conftest import site_maker
-from tests.support import process
 from tests.support.browser import chromium
 from tests.support.environment import require
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import BrowserContext, Page
 
     from tests.support.browser import Chromium
@@ -34,19 +30,6 @@ document.addEventListener("catmaid-notify:ready", ({ detail: { notifier } }) => 
 });
 """
 """Notes, from the first moment on, what the client tells."""
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site_maker(tmp_path_factory)() as site:
-        site.serve()
-        yield site
-
-
-@pytest.fixture
-def person(served: Site, request: pytest.FixtureRequest) -> User:
-    """Somebody with an empty inbox."""
-    return served.user(request.node.name[:140])
 
 
 def open_tab(context: BrowserContext, state: str = "") -> Page:
@@ -194,7 +177,7 @@ def test_tabs__leader_hangs_and_recovers(served: Site, browser: Chromium, person
 
 def test_tabs__asgi_server_is_away_and_back(served: Site, browser: Chromium, person: User) -> None:
     pages = open_tabs(browser, served, person, 3)
-    daphne = next(one for one in process.running if one.name == "daphne")
+    daphne = served.processes["daphne"]
     daphne.stop()
     for page in pages:
         wait_for(page, "polling", seconds=60)

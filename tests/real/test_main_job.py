@@ -18,7 +18,6 @@ import tifffile
 from playwright.sync_api import Page, expect
 
 from tests.conftest import site_maker
-from tests.support import process
 from tests.support.browser import RESULTS, Chromium
 from tests.support.site import Site
 
@@ -154,7 +153,7 @@ def test_crop__through_polling_while_the_asgi_server_is_down_then_push_again(
     page = sign_in(browser, demo)
     wait_for_state(page, LIVE)
     watch(page)
-    daphne = next(one for one in process.running if one.name == "daphne")
+    daphne = demo.processes["daphne"]
     daphne.stop()
     try:
         wait_for_state(page, POLLING)

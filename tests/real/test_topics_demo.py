@@ -191,8 +191,7 @@ def test_counter__right_after_every_reconnect(demo: Site, browser: Chromium, peo
     page = browser.page(demo, people("ann"), "/counter/")
     for _ in range(2):
         page.wait_for_selector("#connection[data-live=true]", timeout=60_000)
-        server = next(one for one in running() if one.name == "daphne" and one.exit_code is None)
-        server.kill()
+        demo.processes["daphne"].kill()
         value = demo.run(RAISE)
         demo.daphne()
         counted(page, value)
@@ -208,12 +207,6 @@ def test_counter__without_websockets(demo: Site, browser: Chromium, people: Call
     value = demo.run(RAISE)
     page.evaluate("() => window.catmaidNotify.sync()")
     counted(page, value)
-
-
-def running() -> list[Any]:
-    from tests.support import process
-
-    return list(process.running)
 
 
 def calls_of(demo: Site, browser: Chromium, user: User) -> Page:

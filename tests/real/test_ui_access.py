@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.browser import Chromium
 from tests.support.environment import AXE, require
-from tests.support.inbox import NO_SOCKET, SECOND, Inbox, notify, refusals, served, store
+from tests.support.inbox import NO_SOCKET, SECOND, Inbox, notify, refusals, store
 from tests.support.site import Site, User
 
 pytestmark = pytest.mark.real
@@ -30,16 +30,10 @@ for number, total in enumerate((10, 0)):
 """
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    require("chromium", "axe")
-    with served(tmp_path_factory) as site:
-        yield site
-
-
 @pytest.fixture
 def open_tab(lab: Site, ann: User, browser: Chromium) -> Iterator[Callable[..., BrowserContext]]:
     """Open Ann's browser; the options are Playwright's."""
+    require("axe")
 
     def opened(**options: Any) -> BrowserContext:
         return browser.context(lab, ann, **{"viewport": {"width": 1000, "height": 800}, **options})

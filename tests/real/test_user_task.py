@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import site_maker
-from tests.support import postgresql, process
+from tests.support import postgresql
 from tests.support.site import Site
 
 pytestmark = pytest.mark.real
@@ -200,5 +200,5 @@ get_user_model().objects.get(pk=user).delete()
 result = wait.delay_for(user, 600).id
 """
     task_id = running.run(code, user=bob)
-    worker = next(one for one in process.running if one.name == "worker")
+    worker = running.processes["worker"]
     worker.wait_for(rf"{task_id}\] raised unexpected: UnknownUser", timeout=20)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from playwright.sync_api import sync_playwright
 
@@ -18,7 +18,7 @@ from tests.support.process import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
 
     from tests.support.site import Site, User
 
@@ -36,19 +36,29 @@ RESULTS = ROOT / "test-results"
 
 
 class Chromium:
-    """One browser process; a `context` in it is what a person's own browser would be: cookies, storage, tabs."""
+    """One test's part of a browser process; a `context` in it is what a person's own browser would be: cookies,
+    storage, tabs. Leaving its block closes them."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
+        self._contexts: list[BrowserContext] = []
         self.pages: list[Page] = []
         self.errors: list[str] = []
         """Exceptions that no script of a page caught; the fixture fails a test that leaves some here."""
         self.console: list[str] = []
         """What pages wrote to the console, and requests that failed."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for context in self._contexts:
+            context.close()
+
     def context(self, site: Site, user: User | None = None, **options: object) -> BrowserContext:
         """Open a browser of its own, signed in; ``options`` are those of Playwright's ``new_context``."""
         context = self._browser.new_context(base_url=site.url, **options)  # type: ignore[arg-type]
+        self._contexts.append(context)
         context.set_default_timeout(15_000)  # ms
         if user:
             name, _, value = user.cookie.partition("=")
@@ -84,14 +94,38 @@ def _words(line: ConsoleMessage) -> str:
     return f"{line.type}: {line.text}"
 
 
+_playwright: Playwright | None = None
+"""The one that runs: a thread can't have a second one."""
+
+
 @contextlib.contextmanager
-def chromium(*flags: str, without: str = "") -> Iterator[Chromium]:
+def _driver() -> Iterator[Playwright]:
+    global _playwright
+    if _playwright:
+        yield _playwright
+        return
+    with sync_playwright() as _playwright:
+        try:
+            yield _playwright
+        finally:
+            _playwright = None
+
+
+@contextlib.contextmanager
+def launched(*flags: str, without: str = "") -> Iterator[Browser]:
     """Start a browser, with further flags, and without one of Playwright's; it is ended with all its pages."""
-    with sync_playwright() as playwright:
+    with _driver() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*FLAGS, *flags], ignore_default_args=[without] if without else None
         )
         try:
-            yield Chromium(browser)
+            yield browser
         finally:
             browser.close()
+
+
+@contextlib.contextmanager
+def chromium(*flags: str, without: str = "") -> Iterator[Chromium]:
+    """Start a browser that is one test's alone, as `launched` does."""
+    with launched(*flags, without=without) as browser, Chromium(browser) as started:
+        yield started

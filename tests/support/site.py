@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tests.support.rabbitmq import Vhost
 
 PASSWORD = "a password of the tests"
+POLL_SECONDS = 2
+"""How often pages ask at sites where tests wait for it."""
 LAYERS = {
     "catmaid_notify": "catmaid_notify.layers.RabbitmqChannelLayer",
     "channels_rabbitmq": "channels_rabbitmq.core.RabbitmqChannelLayer",
@@ -106,6 +108,8 @@ class Site:
     """How browsers call it; other names need a browser that knows where they are."""
     daphne_port: int = field(default_factory=free_port)
     gunicorn_port: int = field(default_factory=free_port)
+    processes: dict[str, Process] = field(default_factory=dict)
+    """The last one that `start` has started under each name."""
     _console: subprocess.Popen[str] | None = None
     _cleanup: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -174,7 +178,8 @@ class Site:
 
     def start(self, name: str, *command: str | Path, env: Mapping[str, str] | None = None) -> Process:
         """Start any command with the site's environment; ``name`` is that of its log."""
-        return Process(name, command, folder=self.folder, env={**self.env, **(env or {})})
+        self.processes[name] = Process(name, command, folder=self.folder, env={**self.env, **(env or {})})
+        return self.processes[name]
 
     def daphne(self, *options: str) -> Process:
         """Start Daphne on ``daphne_port``, and return when it listens; starting it again takes the same port."""
