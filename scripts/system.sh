@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sees to what the tests need besides Python packages: Chromium, RabbitMQ, PostgreSQL, nginx, Apache, npm, faketime, and
-# a library for the Node that Playwright brings along. As root it installs Debian's packages of what is missing, and
-# starts what doesn't run. For anybody else it only says what is missing; the tests that need it are then skipped.
+# Sees to what the tests need besides Python packages: Chromium, RabbitMQ, PostgreSQL, Redis, nginx, Apache, npm,
+# faketime, and a library for the Node that Playwright brings along. As root it installs Debian's packages of what is
+# missing, and starts what doesn't run. For anybody else it only says what is missing; the tests that need it are then skipped.
 set -euo pipefail
 amqp_port=${AMQP_PORT:-5672} pg_host=${PGHOST:-127.0.0.1} pg_port=${PGPORT:-5432}
 log=$(mktemp)
@@ -36,6 +36,7 @@ compgen -G '/usr/lib/*/faketime/libfaketime.so.1' > /dev/null || missing+=(faket
 [[ -x /usr/sbin/apache2 ]] || missing+=(apache2-bin)
 command -v systemd-analyze > /dev/null || missing+=(systemd) # reads units, where it doesn't run as well
 listens "$pg_host" "$pg_port" || command -v pg_ctlcluster > /dev/null || missing+=(postgresql)
+listens 127.0.0.1 6379 || command -v redis-server > /dev/null || missing+=(redis-server)
 
 if [[ $(id -u) != 0 ]]; then
     [[ ${#missing[@]} == 0 ]] || say "missing, and only root can install it: ${missing[*]}"
@@ -56,6 +57,12 @@ if [[ -z ${TEST_AMQP_URL:-} ]] && ! listens 127.0.0.1 "$amqp_port"; then
     say "starting RabbitMQ"
     quietly rabbitmq-server -detached
     quietly timeout 120 rabbitmqctl await_startup
+fi
+
+if ! listens 127.0.0.1 6379; then
+    say "starting Redis"
+    # Nothing of it is kept on disk.
+    quietly redis-server --daemonize yes --bind 127.0.0.1 --port 6379 --save '' --appendonly no
 fi
 
 if ! listens "$pg_host" "$pg_port"; then

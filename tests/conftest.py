@@ -188,8 +188,10 @@ def _why_skipped(report: pytest.TestReport) -> str:
     return reason.removeprefix("Skipped: ")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests this machine could not run, and why."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests this machine could not run, and why; and in which order those ran that have failed."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.line(f"Order of the tests: --randomly-seed={config.getoption('randomly_seed', 'none')}")
     reasons = Counter(_why_skipped(report) for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.line(f"{count} skipped: {reason}", yellow=True)
