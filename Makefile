@@ -74,6 +74,7 @@ messages: venv ## Collect the texts to translate, and compile the translations (
 
 .PHONY: js
 js: venv node_modules/installed ## Tests of the browser client, by Node; its types, its size, its package
+	node_modules/.bin/biome check --error-on-warnings
 	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(JS_TESTS),$(error There are no tests in tests/js))
 
 .PHONY: unit

@@ -1,12 +1,14 @@
 """The browser client's modules at a URL of our own, for static files that are renamed or live on another host.
 
 Storages with hashed names don't rewrite the ``import`` paths in scripts unless a site asks them to, and other hosts
-must allow modules to be loaded by CORS headers. Here the modules keep their names, side by side, on the page's origin.
+must allow modules to be loaded by CORS headers. Here the modules keep their names and folders, on the page's origin.
+A module's name is its path below the folder of static files, such as ``core/notifier.js``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from functools import cache
 from pathlib import Path
@@ -19,14 +21,14 @@ from django.views.decorators.http import require_safe
 
 DIRECTORY: Final = Path(__file__).parent / "static" / "catmaid_notify"
 YEAR_SECONDS: Final = 365 * 24 * 3600
-IMPORT: Final = re.compile(rb"""^(?:import|export)\b[^;]*?\bfrom "\./(\w+\.js)";$""", re.MULTILINE)
-IMPORT_ON_DEMAND: Final = re.compile(rb"""\bimport\("\./(\w+\.js)"\)""")
+IMPORT: Final = re.compile(rb"""^(?:import|export)\b[^;]*?\bfrom "(\.\.?/[\w./]+\.js)";$""", re.MULTILINE)
+IMPORT_ON_DEMAND: Final = re.compile(rb"""\bimport\("(\.\.?/[\w./]+\.js)"\)""")
 
 
 @cache
 def contents() -> dict[str, bytes]:
     """Return the modules by name, read once a process."""
-    return {path.name: path.read_bytes() for path in sorted(DIRECTORY.glob("*.js"))}
+    return {path.relative_to(DIRECTORY).as_posix(): path.read_bytes() for path in sorted(DIRECTORY.rglob("*.js"))}
 
 
 @cache
@@ -38,6 +40,12 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
+def imports(name: str, *, on_demand: bool = False) -> list[str]:
+    """Return the modules that a module imports by itself: statically, or ``on_demand`` by ``import()``."""
+    paths = (IMPORT_ON_DEMAND if on_demand else IMPORT).findall(contents()[name])
+    return [posixpath.normpath(posixpath.join(posixpath.dirname(name), path.decode())) for path in paths]
+
+
 @cache
 def needed_by(*names: str) -> tuple[str, ...]:
     """Return these modules and all that they import, so that a page can ask for all of them at once.
@@ -46,8 +54,8 @@ def needed_by(*names: str) -> tuple[str, ...]:
     """
     found = dict.fromkeys(names)
     for name in names:
-        for imported in IMPORT.findall(contents()[name]):
-            found.update(dict.fromkeys(needed_by(imported.decode())))
+        for imported in imports(name):
+            found.update(dict.fromkeys(needed_by(imported)))
     return tuple(found)
 
 
@@ -58,8 +66,8 @@ def on_demand(*names: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     waiting = list(at_once)
     while waiting:
-        for name in IMPORT_ON_DEMAND.findall(contents()[waiting.pop(0)]):
-            new = [one for one in needed_by(name.decode()) if one not in at_once and one not in found]
+        for name in imports(waiting.pop(0), on_demand=True):
+            new = [one for one in needed_by(name) if one not in at_once and one not in found]
             found.update(dict.fromkeys(new))
             waiting.extend(new)
     return tuple(found)

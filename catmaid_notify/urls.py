@@ -16,5 +16,5 @@ urlpatterns = [
     path("notify/messages", views.messages, name="messages"),
     path("notify/read", views.mark_read, name="read"),
     path("notify/topics", topic_views.values, name="topics"),
-    path("notify/client/<str:release>/<str:name>", modules.module, name="module"),
+    path("notify/client/<str:release>/<path:name>", modules.module, name="module"),
 ]

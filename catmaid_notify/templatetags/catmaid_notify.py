@@ -41,7 +41,7 @@ def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
         "ui": ui,
         "script_url": url_of(ENTRY),
         "preload_urls": [
-            url_of(name) for name in modules.needed_by(ENTRY, *(["inbox.js"] if ui else [])) if name != ENTRY
+            url_of(name) for name in modules.needed_by(ENTRY, *(["ui/inbox.js"] if ui else [])) if name != ENTRY
         ],
         "unread_url": reverse("catmaid_notify:unread"),
         "messages_url": reverse("catmaid_notify:messages"),
@@ -66,7 +66,7 @@ def url_of(name: str) -> str:
     """Return where the page loads a module from: the static files where that works, else `catmaid_notify.modules`."""
     url = static(f"catmaid_notify/{name}")
     parts = urlsplit(url)
-    is_renamed = posixpath.basename(parts.path) != name
+    is_renamed = posixpath.basename(parts.path) != posixpath.basename(name)
     if parts.netloc or (is_renamed and not getattr(staticfiles_storage, "support_js_module_import_aggregation", False)):
         try:
             return reverse("catmaid_notify:module", args=[modules.version(), name])

@@ -60,7 +60,7 @@ class Tabs:
         context.on("weberror", lambda error: self.errors.append(f"{name}: {error.error}"))
         await context.add_init_script(WATCH)
         if self._short:
-            await context.route("**/backoff.js", _shorten)
+            await context.route("**/core/backoff.js", _shorten)
         self.contexts.append(context)
         for number in range(1, tabs + 1):
             page = await context.new_page()

@@ -7,7 +7,7 @@ from functools import cache
 
 from tests.support.process import ROOT
 
-SOURCE = ROOT / "catmaid_notify/static/catmaid_notify/backoff.js"
+SOURCE = ROOT / "catmaid_notify/static/catmaid_notify/core/backoff.js"
 
 SHORT_SETTINGS: dict[str, float] = {
     "CATMAID_NOTIFY_PING_SECONDS": 2,

@@ -38,7 +38,10 @@ test("of all windows that claim the same in the same moment, one gets it", async
 });
 
 test("the window that has the focus gets it, whichever asks first", async () => {
-    for (const order of [[0, 1, 2], [2, 1, 0]]) {
+    for (const order of [
+        [0, 1, 2],
+        [2, 1, 0],
+    ]) {
         const { clock, windows } = await openWindows(3, { focused: [1] });
         const claims = order.map((number) => windows[number].claim("toast 1"));
         await clock.advance(100);

@@ -451,8 +451,8 @@ def test_static__not_served_as_javascript(running, front):
 
 @slow
 def test_static__one_module_is_missing(running, front):
-    url = front(server="location = /static/catmaid_notify/backoff.js { return 404; }")
-    assert "backoff.js gives 404" in check(running, "--url", url).failure["text"]
+    url = front(server="location = /static/catmaid_notify/core/backoff.js { return 404; }")
+    assert "core/backoff.js gives 404" in check(running, "--url", url).failure["text"]
 
 
 def test_prefix__site_in_a_sub_directory(running, front):

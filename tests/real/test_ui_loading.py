@@ -16,7 +16,7 @@ from tests.support.site import Site, User
 
 pytestmark = pytest.mark.real
 
-AT_ONCE = set(modules.needed_by("auto.js", "inbox.js"))
+AT_ONCE = set(modules.needed_by("auto.js", "ui/inbox.js"))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def watch(context: BrowserContext) -> list[str]:
     names: list[str] = []
 
     def note(request: Request) -> None:
-        found = re.search(r"/catmaid_notify/(\w+\.js)$", request.url)
+        found = re.search(r"/catmaid_notify/([\w/]+\.js)$", request.url)
         if found:
             names.append(found[1])
 
@@ -70,20 +70,20 @@ def test_page__asks_for_what_it_needs_at_once_and_no_more(lab: Site, ann: User, 
     inbox.page.wait_for_timeout(1_000)  # that nothing else comes is what this is about
     assert sorted(asked) == sorted(AT_ONCE)
     preloaded = inbox.page.locator("link[rel=modulepreload]").evaluate_all("all => all.map((one) => one.href)")
-    assert {url.rpartition("/")[2] for url in preloaded} | {"auto.js"} == AT_ONCE
+    assert {url.partition("/catmaid_notify/")[2] for url in preloaded} | {"auto.js"} == AT_ONCE
 
 
 @pytest.mark.parametrize("way", ["pointer", "keyboard"])
 def test_panel__is_loaded_when_somebody_comes_to_the_bell(way: str, tab: BrowserContext) -> None:
     asked = watch(tab)
     inbox = Inbox.of(tab)
-    with inbox.page.expect_response("**/panel.js"):
+    with inbox.page.expect_response("**/ui/panel.js"):
         if way == "pointer":
             inbox.bell.hover()
         else:
             inbox.bell.focus()
     expect(inbox.panel).to_be_hidden()
-    assert set(asked) - AT_ONCE == {"panel.js", "older.js", "tasklist.js", "times.js"}
+    assert set(asked) - AT_ONCE == {"ui/panel.js", "ui/pager.js", "ui/task_list.js", "ui/relative_time.js"}
     inbox.open()
     expect(inbox.page.get_by_role("checkbox", name="Desktop notifications")).to_be_visible()
     assert len(asked) == len(set(asked))
@@ -91,7 +91,7 @@ def test_panel__is_loaded_when_somebody_comes_to_the_bell(way: str, tab: Browser
 
 def test_panel__says_that_it_is_loading(lab: Site, ann: User, tab: BrowserContext) -> None:
     notify(lab, ann, "One")
-    slow = Slow(tab, "panel.js")
+    slow = Slow(tab, "ui/panel.js")
     inbox = Inbox.of(tab).open()
     expect(end(inbox, "Loading …")).to_be_visible()
     expect(inbox.panel.get_by_role("heading", name="Notifications")).to_be_visible()
@@ -108,7 +108,7 @@ def test_panel__says_that_it_is_loading(lab: Site, ann: User, tab: BrowserContex
 
 def test_panel__closed_while_it_is_loading(lab: Site, ann: User, tab: BrowserContext) -> None:
     notify(lab, ann, "One")
-    slow = Slow(tab, "panel.js")
+    slow = Slow(tab, "ui/panel.js")
     inbox = Inbox.of(tab).open()
     inbox.page.keyboard.press("Escape")
     expect(inbox.bell).to_have_attribute("aria-expanded", "false")
@@ -122,12 +122,12 @@ def test_panel__closed_while_it_is_loading(lab: Site, ann: User, tab: BrowserCon
 
 def test_panel__that_cannot_be_loaded_says_so_and_can_be_tried_again(lab: Site, ann: User, tab: BrowserContext) -> None:
     notify(lab, ann, "One")
-    slow = Slow(tab, "panel.js")
+    slow = Slow(tab, "ui/panel.js")
     inbox = Inbox.of(tab).open()
     again = inbox.panel.get_by_role("button", name="Try again")
     slow.fail()
     expect(end(inbox, "The messages could not be loaded.")).to_be_visible()
-    with inbox.page.expect_request("**/panel.js"):
+    with inbox.page.expect_request("**/ui/panel.js"):
         again.click()
     expect(end(inbox, "Loading …")).to_be_visible()
     slow.fail()
@@ -136,7 +136,7 @@ def test_panel__that_cannot_be_loaded_says_so_and_can_be_tried_again(lab: Site, 
     inbox.open()
     expect(end(inbox, "Loading …")).to_be_visible()  # opening it is a try, too
     slow.fail()
-    with inbox.page.expect_request("**/panel.js"):
+    with inbox.page.expect_request("**/ui/panel.js"):
         again.click()
     slow.arrive()
     expect(inbox.message("One")).to_be_visible()
@@ -146,7 +146,7 @@ def test_panel__that_cannot_be_loaded_says_so_and_can_be_tried_again(lab: Site, 
 
 
 def test_panel__opened_from_a_toast(lab: Site, ann: User, tab: BrowserContext) -> None:
-    slow = Slow(tab, "panel.js")
+    slow = Slow(tab, "ui/panel.js")
     inbox = Inbox.of(tab)
     notify(lab, ann, *"ABCDE")
     inbox.page.locator(".catmaid-notify__toasts").get_by_role("button", name="Show").click()
@@ -164,29 +164,29 @@ def test_toast__reads_its_message_by_its_link(lab: Site, ann: User, tab: Browser
     inbox.toast("One").get_by_role("link").click()
     inbox.page.wait_for_url("**/inbox/?there=1")
     expect(inbox.bell).to_have_accessible_name("Notifications")
-    assert "panel.js" not in asked
+    assert "ui/panel.js" not in asked
 
 
 def test_desktop__is_loaded_at_once_by_who_has_turned_it_on(tab: BrowserContext) -> None:
     first, other = Inbox.of(tab), Inbox.of(tab)
     asked = watch(tab)
     first.open()
-    with other.page.expect_response("**/desktop.js"):  # the setting is the browser's, so the other tab has to know
+    with other.page.expect_response("**/ui/desktop.js"):  # the setting is the browser's, so the other tab has to know
         first.page.get_by_role("checkbox", name="Desktop notifications").check()
     asked.clear()
     Inbox.of(tab).page.wait_for_timeout(500)
-    assert set(asked) == AT_ONCE | {"desktop.js"}
+    assert set(asked) == AT_ONCE | {"ui/desktop.js"}
 
 
 def test_desktop__that_cannot_be_loaded_is_tried_again(ann: User, tab: BrowserContext) -> None:
-    slow = Slow(tab, "desktop.js")
+    slow = Slow(tab, "ui/desktop.js")
     on = f"localStorage.setItem('catmaid-notify:/notify/messages:{ann.pk}:desktop', 'on')"
-    with tab.expect_event("request", lambda request: request.url.endswith("/desktop.js")):
+    with tab.expect_event("request", lambda request: request.url.endswith("/ui/desktop.js")):
         inbox = Inbox.of(tab, before=on)
     slow.fail()
     inbox.page.wait_for_timeout(200)
     slow.arrive()
-    with inbox.page.expect_response("**/desktop.js"):
+    with inbox.page.expect_response("**/ui/desktop.js"):
         inbox.page.evaluate("() => catmaidNotify.sync()")
     expect(inbox.page.locator("[data-part=desktop]")).not_to_have_attribute("hidden", "")
 
@@ -194,7 +194,7 @@ def test_desktop__that_cannot_be_loaded_is_tried_again(ann: User, tab: BrowserCo
 def test_topics__module_is_loaded_with_the_first_one(tab: BrowserContext) -> None:
     """That the topic itself is refused here, says the server: what was asked for has reached it."""
     asked = watch(tab)
-    slow = Slow(tab, "topics.js")
+    slow = Slow(tab, "core/topics.js")
     leader, follower = Inbox.of(tab), Inbox.of(tab)
     follow = """() => {
         window.heard = [];
@@ -210,7 +210,7 @@ def test_topics__module_is_loaded_with_the_first_one(tab: BrowserContext) -> Non
     follower.page.wait_for_function("() => window.heard.length === 3")
     assert follower.page.evaluate("() => window.heard") == ["module", "refused", "topic"]
     assert leader.page.evaluate("() => catmaidNotify.state") == "live"
-    assert asked.count("topics.js") == 3, "twice by who follows, once by the leader, for the other one"
+    assert asked.count("core/topics.js") == 3, "twice by who follows, once by the leader, for the other one"
 
 
 def nonced(page: Page, policy: str) -> None:

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
 NOT_LOADED: set[str] = {"catmaid.js"}
 """Modules that a page of the template tag has no use for."""
-ON_DEMAND: set[str] = {"desktop.js", "older.js", "panel.js", "tasklist.js", "tasks.js", "times.js", "topics.js"}
+ON_DEMAND: set[str] = {
+    "core/tasks.js",
+    "core/topics.js",
+    "ui/desktop.js",
+    "ui/pager.js",
+    "ui/panel.js",
+    "ui/relative_time.js",
+    "ui/task_list.js",
+}
 """Modules that are loaded when somebody needs them."""
 
 
@@ -122,21 +130,22 @@ def test_tag__nonce() -> None:
 
 
 def preloaded(html: str) -> list[str]:
-    return re.findall(r'<link rel="modulepreload" href="/static/catmaid_notify/(\w+\.js)">', html)
+    return re.findall(r'<link rel="modulepreload" href="/static/catmaid_notify/([\w/]+\.js)">', html)
 
 
 def test_tag__modules_are_asked_for_at_once_if_they_are_needed_at_once() -> None:
     with_bell = {"auto.js", *preloaded(render())}
     without = {"auto.js", *preloaded(render("{% catmaid_notify ui=False %}"))}
     assert set(modules.contents()) - with_bell == ON_DEMAND | NOT_LOADED
-    assert {"inbox.js", "toasts.js"} <= with_bell - without
-    assert "notifier.js" in without
+    assert {"ui/inbox.js", "ui/toasts.js"} <= with_bell - without
+    assert "core/notifier.js" in without
 
 
 def test_modules__what_is_loaded_on_demand_is_known_and_served(client: Client) -> None:
-    assert set(modules.on_demand("auto.js", "inbox.js")) == ON_DEMAND
-    assert {"topics.js", "tasks.js", "inbox.js", "panel.js", "older.js"} <= set(modules.on_demand("auto.js"))
-    assert "notifier.js" not in modules.on_demand("auto.js")
+    assert set(modules.on_demand("auto.js", "ui/inbox.js")) == ON_DEMAND
+    loaded = {"core/topics.js", "core/tasks.js", "ui/inbox.js", "ui/panel.js", "ui/pager.js"}
+    assert loaded <= set(modules.on_demand("auto.js"))
+    assert "core/notifier.js" not in modules.on_demand("auto.js")
     for name in modules.on_demand("auto.js"):
         assert client.get(f"/notify/client/{modules.version()}/{name}").status_code == 200
 
@@ -176,6 +185,12 @@ def test_url_of__where_relative_imports_work(monkeypatch: pytest.MonkeyPatch, ur
     assert tag.url_of("auto.js") == (f"/notify/client/{modules.version()}/auto.js" if own else url)
 
 
+def test_url_of__module_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tag.url_of("core/sync.js") == "/static/catmaid_notify/core/sync.js"
+    monkeypatch.setattr(tag, "static", lambda _name: "/static/catmaid_notify/core/sync.0123456789ab.js")
+    assert tag.url_of("core/sync.js") == f"/notify/client/{modules.version()}/core/sync.js"
+
+
 def test_url_of__storage_that_rewrites_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tag, "static", lambda _name: "/static/catmaid_notify/auto.0123456789ab.js")
     monkeypatch.setattr(staticfiles_storage, "support_js_module_import_aggregation", True, raising=False)
@@ -193,17 +208,18 @@ def test_modules__find_each_other_where_django_rewrites_their_paths(settings: Se
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
     settings.STATIC_ROOT = str(tmp_path)
     call_command("collectstatic", interactive=False, verbosity=0)
-    written = tmp_path / "catmaid_notify"
-    hashed = {path.name.split(".")[0]: path for path in written.glob("*.*.js")}
-    assert {f"{name}.js" for name in hashed} == set(modules.contents())
+    written = tmp_path.resolve() / "catmaid_notify"
+
+    def module(path: Path) -> str:
+        return re.sub(r"\.[0-9a-f]{12}\.js$", ".js", path.relative_to(written).as_posix())
+
+    hashed = {module(path): path for path in written.rglob("*.*.js")}
+    assert set(hashed) == set(modules.contents())
     for name, path in hashed.items():
-        imported = re.findall(r"""(?:\bfrom |\bimport\()["']\./([\w.]+)["']""", path.read_text())
-        assert {one.split(".")[0] for one in imported} == {
-            one.decode().removesuffix(".js")
-            for pattern in (modules.IMPORT, modules.IMPORT_ON_DEMAND)
-            for one in pattern.findall(modules.contents()[f"{name}.js"])
-        }
-        assert all((written / one).is_file() and len(one.split(".")) == 3 for one in imported), (name, imported)
+        targets = re.findall(r"""(?:\bfrom |\bimport\()["'](\.[\w./]+)["']""", path.read_text())
+        imported = {(path.parent / target).resolve() for target in targets}
+        assert set(map(module, imported)) == {*modules.imports(name), *modules.imports(name, on_demand=True)}
+        assert imported <= set(hashed.values()), (name, targets)
 
 
 def test_module__is_served_for_ever_under_its_release(client: Client) -> None:
@@ -214,13 +230,20 @@ def test_module__is_served_for_ever_under_its_release(client: Client) -> None:
     assert response.content == (modules.DIRECTORY / "auto.js").read_bytes()
 
 
+def test_module__in_a_folder(client: Client) -> None:
+    response = client.get(f"/notify/client/{modules.version()}/core/sync.js")
+    assert response.content == (modules.DIRECTORY / "core" / "sync.js").read_bytes()
+
+
 def test_module__of_another_release_is_not_kept(client: Client) -> None:
     response = client.get("/notify/client/0123456789ab/auto.js")
     assert response.status_code == 200
     assert response["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize("name", ["missing.js", "..%2Fmodules.py", "catmaid_notify.css", "index.d.ts"])
+@pytest.mark.parametrize(
+    "name", ["missing.js", "core/", "core/auto.js", "..%2Fmodules.py", "catmaid_notify.css", "index.d.ts"]
+)
 def test_module__only_modules(client: Client, name: str) -> None:
     assert client.get(f"/notify/client/x/{name}").status_code == 404
 
@@ -237,10 +260,16 @@ def test_protocol__is_the_same_on_both_sides() -> None:
 
 
 def test_modules__load_each_other_by_relative_paths_only() -> None:
-    for path in modules.DIRECTORY.glob("*.js"):
+    for path in modules.DIRECTORY.rglob("*.js"):
         for target in re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", path.read_text()):
-            assert re.fullmatch(r"\./\w+\.js", target), f"{path.name}: {target}"
+            assert re.fullmatch(r"\.{1,2}/(?:\w+/)?\w+\.js", target), f"{path.name}: {target}"
             assert Path(path.parent, target).is_file(), f"{path.name}: {target}"
+
+
+def test_modules__core_needs_no_ui() -> None:
+    core = [name for name in modules.contents() if name.startswith("core/")]
+    assert "core/notifier.js" in core
+    assert not [name for name in modules.needed_by(*core) + modules.on_demand(*core) if name.startswith("ui/")]
 
 
 def test_docs__name_every_custom_property_with_its_colours() -> None:

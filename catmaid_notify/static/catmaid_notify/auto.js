@@ -1,6 +1,7 @@
+/** Entry point of `{% catmaid_notify %}`: starts a notifier with the options in the `data-` attributes of the script tag. */
+
 import { createNotifier } from "./index.js";
 
-/** Starts the notifier that `{% catmaid_notify %}` describes in the attributes of its script tag. */
 const script = document.querySelector("script[data-catmaid-notify]");
 
 if (script && !window.catmaidNotify) {
@@ -18,14 +19,17 @@ if (script && !window.catmaidNotify) {
     });
     window.catmaidNotify = notifier;
     document.dispatchEvent(new CustomEvent("catmaid-notify:ready", { detail: { notifier } }));
-    // Without the bell the site's own listeners must still get their messages.
-    attach(notifier, mount).catch(reportError).finally(() => notifier.start());
+    // Start even if the bell fails to load: the site's own listeners still need their messages.
+    attach(notifier, mount)
+        .catch(reportError)
+        .finally(() => notifier.start());
 }
 
+/** Load the bundled inbox and attach it to the element with the id `mount`, if the page has one. */
 async function attach(notifier, mount) {
     const element = mount && document.getElementById(mount);
     if (element) {
-        const { attachInbox } = await import("./inbox.js");
+        const { attachInbox } = await import("./ui/inbox.js");
         attachInbox(notifier, element);
     }
 }

@@ -1,10 +1,10 @@
 import type { Notifier } from "./index.js";
 
-/** CATMAID's global object, as far as the adapter needs it. */
+/** The parts of the global `CATMAID` object that the adapter uses. */
 export interface Catmaid {
     client: { refreshBackChannel(): void; closeBackChannel(): void };
     Client: { messageHandlers: Map<string, (client: never, payload: never) => void> };
 }
 
-/** Feed CATMAID's front end: its handlers of messages get what comes in, and its own socket and poller rest. */
+/** Deliver messages and events to CATMAID's own message handlers, and switch its socket and poller off. */
 export function feedCatmaid(notifier: Notifier, catmaid: Catmaid): void;

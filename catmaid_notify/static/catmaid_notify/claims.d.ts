@@ -1,16 +1,16 @@
 import type { Adapters } from "./index.js";
 
 export interface ClaimOptions {
-    /** Ends it; what is still asked for is given. */
+    /** Ends the claims; pending ones resolve to true. */
     signal?: AbortSignal;
-    /** Replaces what it takes from the browser; for tests. */
+    /** Replacement for the browser's globals, for tests. */
     adapters?: Pick<Adapters, "BroadcastChannel" | "document" | "window" | "setTimeout" | "clearTimeout" | "random">;
 }
 
 /**
- * Return `claim(key)`: of all windows of this browser that ever ask for `key`, it resolves to true in one only, in the one that has the
- * focus if several ask at once. So a toast is shown once.
+ * Return `claim(key)`. Its promise resolves to true in one window of the browser, and to false in all others that ask for `key`,
+ * now or later; so a toast is shown once. The focused window wins over others that ask at the same time.
  *
- * `name` is the same for all pages that share their keys, and another one for another site on the same origin.
+ * `name` is equal for pages that share keys; sites on the same origin need different names.
  */
 export function makeClaims(name: string, options?: ClaimOptions): (key: string) => Promise<boolean>;

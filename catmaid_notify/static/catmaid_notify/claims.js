@@ -1,21 +1,25 @@
-const CLAIM_MS = 100; // for other windows to object
+/**
+ * Claims across the windows of one browser: exactly one window gets each key, so that a toast or a sound comes once.
+ *
+ * This module imports nothing, so that a page can load it alone from static files, under any file name.
+ */
+
+const CLAIM_MS = 100; // time for other windows to object
 
 /**
- * Return `claim(key)`, which resolves to whether this is the window, of all in this browser that ask or ever asked, that gets `key`:
- * so a toast or a sound comes once. The window that has the focus comes first.
+ * Return `claim(key)`. Its promise resolves to true in one window of the browser, and to false in all others that ask for
+ * `key`, now or later. The focused window wins over others that ask at the same time.
  *
- * @param {string} name  the same for all pages that share keys, another one for another site on the same origin
+ * @param {string} name  equal for pages that share keys; sites on the same origin need different names
  * @param {object} [options]
- * @param {AbortSignal} [options.signal]  ends it; what is still asked for is given
- * @param {object} [options.adapters]  replaces what it takes from the browser
- *
- * This module imports nothing, so that pages can import it from static files with whatever names.
+ * @param {AbortSignal} [options.signal]  ends the claims; pending ones resolve to true
+ * @param {object} [options.adapters]  replacement for the browser's globals
  */
 export function makeClaims(name, { signal, adapters = globalThis } = {}) {
     const { BroadcastChannel, document, window, setTimeout, clearTimeout, random = Math.random } = adapters;
     const id = random();
-    const claims = new Map(); // key → {rank, resolve, timer}, while others may object
-    const taken = new Set(); // keys that some window has got
+    const claims = new Map(); // pending ones: key → {rank, resolve, timer}
+    const taken = new Set(); // keys that are known to be granted, to any window
     let channel = null;
 
     function open() {
@@ -25,7 +29,7 @@ export function makeClaims(name, { signal, adapters = globalThis } = {}) {
         }
     }
 
-    /** A page that is kept for the Back button must not hear anything, or it isn't kept. */
+    /** Close the channel. The back/forward cache takes no page with an open one. */
     function close() {
         channel?.close();
         channel = null;
@@ -39,7 +43,7 @@ export function makeClaims(name, { signal, adapters = globalThis } = {}) {
             !taken.has(key) &&
             !claims.has(key) &&
             new Promise((resolve) => {
-                const rank = `${document.hasFocus() ? 0 : 1} ${id}`; // of several that ask at once, the smallest one gets it
+                const rank = `${document.hasFocus() ? 0 : 1} ${id}`; // among concurrent claims the smallest rank wins
                 claims.set(key, { rank, resolve, timer: setTimeout(() => take(key, true), CLAIM_MS) });
                 channel?.postMessage({ claim: key, rank });
             })
@@ -56,7 +60,7 @@ export function makeClaims(name, { signal, adapters = globalThis } = {}) {
         } else if (rank < own?.rank) {
             settle(key, false);
         } else if (own) {
-            channel.postMessage({ claim: key, rank: own.rank }); // who asks since has not heard of it
+            channel.postMessage({ claim: key, rank: own.rank }); // a window that has asked since doesn't know of our claim
         }
     }
 

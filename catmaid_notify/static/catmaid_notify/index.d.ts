@@ -1,6 +1,6 @@
-/** Browser client of catmaid_notify. Times are in milliseconds where a name ends in `Ms`. */
+/** Browser client of catmaid_notify. Names of durations in milliseconds end in `Ms`. */
 
-/** `follower` is `live` over the socket of another tab. */
+/** State of the connection. `follower` is `live` over the socket of another tab. */
 export type State = "stopped" | "connecting" | "live" | "follower" | "waiting" | "polling" | "suspended" | "signedout";
 export type Level = "info" | "success" | "warning" | "error";
 
@@ -10,7 +10,7 @@ export interface Message {
     readonly time: string;
     readonly title: string;
     readonly text: string;
-    /** Where the message leads to; empty for nowhere. Check it before you make it a link: it is what the server has stored. */
+    /** Link target, or an empty string. It comes from the server unchecked: check its scheme before you put it into a link. */
     readonly action: string;
     readonly level: Level;
     readonly read: boolean;
@@ -21,7 +21,7 @@ export interface Task {
     readonly title: string;
     readonly state: "running" | "success" | "failure";
     readonly done: number;
-    /** 0 while unknown. */
+    /** 0: not known yet. */
     readonly total: number;
     readonly text: string;
     /** ISO 8601, UTC. */
@@ -31,9 +31,9 @@ export interface Task {
 export interface Unread {
     /** Number of all unread messages, exact up to 1,000. */
     readonly count: number;
-    /** True when there are more than `count`. */
+    /** True if there are more than `count`. */
     readonly more: boolean;
-    /** The newest of them, at most 100, newest first. */
+    /** The newest unread messages, 100 at most, newest first. */
     readonly messages: readonly Message[];
 }
 
@@ -42,66 +42,66 @@ export interface SiteEvent {
     readonly payload: unknown;
     /** `null` for an event to this user. */
     readonly topic: string | null;
-    /** Id with which the change was sent, `notifier.id` for this tab's own; else `null`. */
+    /** Id of the sending tab if the page has passed it on, `notifier.id` for changes of this tab; else `null`. */
     readonly sender: string | null;
 }
 
 export interface EventDetails {
     state: { state: State; previous: State; code: number | null };
-    /** Once per message. `backlog`: it was waiting when the page was loaded, or behind a hundred newer ones. */
+    /** Comes once per message. `backlog`: older than the page, or behind a hundred newer ones. */
     message: { message: Message; backlog: boolean; via: "push" | "sync" };
-    /** Messages that were unread on this page and no longer are, whoever has read them. */
+    /** Messages that were unread on this page, and were read here or elsewhere. */
     read: { all: boolean; ids: readonly number[] };
     unread: Unread;
-    /** One new state of a task, the last one (`success` or `failure`) too if it was pushed. */
+    /** A new state of one task. The last one (`success` or `failure`) comes by push only. */
     progress: Task;
-    /** The tasks that are running, after each change. */
+    /** The running tasks, after each change. */
     tasks: readonly Task[];
-    /** Events of the site's own. */
+    /** An event of the site itself. */
     event: SiteEvent;
-    /** Somebody else is signed in now; everything of the former user was dropped. Empty text: not known yet. */
+    /** Another user is signed in, and the state of the previous one is dropped. `user` is empty while unknown. */
     user: { user: string; previous: string };
-    /** The inbox was asked. */
+    /** A request for the unread set has ended. */
     sync: { ok: boolean };
     error: { kind: "sync" | "read" | "socket" | "topic" | "module"; error: Error; status: number | null; code: number | null };
 }
 
 export interface NotifierOptions {
-    /** Where the unread set is. */
+    /** URL of the unread set. */
     unreadUrl: string;
-    /** Where messages are marked as read. */
+    /** URL that marks messages as read. */
     readUrl: string;
-    /** The WebSocket: a path, an `http(s)` or a `ws(s)` URL, resolved against the page. */
+    /** URL of the WebSocket: a path, `http(s)` or `ws(s)`, resolved against the page. */
     updatesUrl: string;
-    /** Where the pages of the whole inbox are. */
+    /** URL of the pages of the whole inbox. */
     messagesUrl?: string;
-    /** Where the last values of topics are; without it, they come over the socket only. */
+    /** URL of the last values of topics; without it, they come over the socket only. */
     topicsUrl?: string;
-    /** Primary key of the user that the page was rendered for, as text. */
+    /** Primary key, as text, of the user that the page was rendered for. */
     user?: string;
     /** Name of Django's CSRF cookie, "csrftoken" by default. */
     csrfCookie?: string;
-    /** The CSRF token where scripts can't read that cookie. */
+    /** The CSRF token, for sites whose cookie scripts can't read. */
     csrfToken?: string;
-    /** How often to poll, say, until the server has said so. */
+    /** Intervals that apply until the server announces its own. */
     intervals?: Partial<Intervals>;
-    /** Replaces some of what the client takes from the browser; for tests. */
+    /** Replacements for the browser's globals, for tests. */
     adapters?: Partial<Adapters>;
 }
 
 export interface Intervals {
-    /** How often the inbox is asked where there is no socket; 60,000. */
+    /** Interval of polls without a socket; 60,000. */
     pollMs: number;
-    /** How often it is asked all the same; 600,000. */
+    /** Interval of polls with one, as a safeguard; 600,000. */
     syncMs: number;
-    /** How often the server pings; 25,000. */
+    /** Interval of the server's pings; 25,000. */
     pingMs: number;
 }
 
 export interface Adapters {
     WebSocket: typeof WebSocket | undefined;
     BroadcastChannel: typeof BroadcastChannel | undefined;
-    /** Without them every tab has a socket of its own. */
+    /** Web Locks. Without them every tab opens its own socket. */
     locks: LockManager | undefined;
     fetch: (url: string, init?: RequestInit) => Promise<Response>;
     setTimeout: (fn: () => void, delayMs: number) => unknown;
@@ -115,37 +115,37 @@ export interface Adapters {
     window: Window | undefined;
     logger: { debug: (...args: unknown[]) => void } | null;
     reportError: (error: unknown) => void;
-    /** Loads what tasks need, when there is the first one. */
+    /** Loads the module of tasks, with the first task. */
     importTasks: () => Promise<unknown>;
-    /** Loads what topics need, when the first one is followed, here or by another tab over this one's socket. */
+    /** Loads the module of topics, with the first subscription of this tab or of another one that shares its socket. */
     importTopics: () => Promise<unknown>;
 }
 
 export interface Notifier extends EventTarget {
     readonly state: State;
-    /** How messages come in at present; "websocket" also where another tab has it. */
+    /** Current transport; "websocket" in followers, too. */
     readonly transport: "websocket" | "polling" | "none";
-    /** The code with which the server closed the latest socket, where that explains the state. */
+    /** Close code of the latest socket, if it explains the state. */
     readonly closeCode: number | null;
     readonly user: string;
-    /** What this tab's own changes have as `sender`, where the page hands it on. */
+    /** Id of this tab, for the `sender` of changes that the page saves. */
     readonly id: string;
-    /** Where the pages of the whole inbox are. */
+    /** URL of the pages of the whole inbox. */
     readonly messagesUrl: string;
     readonly unread: Unread;
     readonly tasks: readonly Task[];
     start(): void;
-    /** Ends everything: no socket, timer, listener or request is left. `start()` begins again. */
+    /** Stop, and leave no socket, timer, listener or request. `start()` starts again. */
     stop(): void;
-    /** Ask the inbox now; resolves to whether it answered. Waits as long as the server asked us to. */
+    /** Fetch the unread set now, or when the server's `Retry-After` allows it. Resolves to whether that succeeded. */
     sync(): Promise<boolean>;
-    /** Resolves to whether the server took it; where it didn't, there is an `error` event. */
+    /** Mark messages as read. Resolves to whether that succeeded; an `error` event tells of a failure. */
     markRead(what: number | readonly number[] | { all: true }): Promise<boolean>;
-    /** Follow a topic; returns a function that ends it. The first one waits for a module, which is tried again where it fails. */
+    /** Subscribe to a topic; returns a function that unsubscribes. The first call loads a module, again and again if that fails. */
     subscribe(topic: string, fn: (event: SiteEvent) => void): () => void;
-    /** At most once; returns whether there was a socket to send it on. */
+    /** Publish to a topic, at most once. Returns whether a socket took the frame. */
     publish(topic: string, event: string, payload?: unknown): boolean;
-    /** Returns a function that ends it. A listener that throws is reported and stops nobody else. */
+    /** Add a listener; returns a function that removes it. An exception is reported, and the other listeners still run. */
     on<T extends keyof EventDetails>(
         type: T,
         fn: (detail: EventDetails[T]) => void,
@@ -157,7 +157,7 @@ export function createNotifier(options: NotifierOptions): Notifier;
 
 declare global {
     interface Window {
-        /** The notifier that `{% catmaid_notify %}` has started. */
+        /** The notifier of `{% catmaid_notify %}`. */
         catmaidNotify?: Notifier;
     }
     interface DocumentEventMap {

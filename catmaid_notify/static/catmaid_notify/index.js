@@ -1,2 +1,2 @@
-/** The public part of the client. Importing it does nothing; `auto.js` is what the template tag loads. */
-export { createNotifier } from "./notifier.js";
+/** Public entry point of the client. Importing it has no side effects; `auto.js` is the one that starts a notifier. */
+export { createNotifier } from "./core/notifier.js";

@@ -1,4 +1,4 @@
-/** The wire of `/channels/updates/`. */
+/** Constants of the wire protocol of `/channels/updates/`. */
 export const SUBPROTOCOL: "catmaid-notify.v1";
 export const HELLO: "hello";
 export const NEW_MESSAGE: "new-message";

@@ -1,8 +1,8 @@
-/** The wire of `/channels/updates/`. A Python test keeps this equal to `catmaid_notify/protocol.py`. */
+/** Constants of the wire protocol of `/channels/updates/`. A Python test compares them with `catmaid_notify/protocol.py`. */
 
 export const SUBPROTOCOL = "catmaid-notify.v1";
 
-// Events with a meaning of their own; all others are the site's.
+// Events of the protocol itself; all other names belong to the site.
 export const HELLO = "hello";
 export const NEW_MESSAGE = "new-message";
 export const MESSAGE_READ = "message-read";
@@ -16,7 +16,7 @@ export const SUBSCRIBED = "subscribed";
 export const UNSUBSCRIBED = "unsubscribed";
 export const REFUSED = "refused";
 
-// Close codes that the server sends; what each one makes the client do is in `lifecycle.js`.
+// Close codes of the server; `core/lifecycle.js` reacts to them.
 export const NO_SESSION = 4401;
 export const SILENT = 4408;
 export const TOO_MANY_SOCKETS = 4409;

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clamp, fit, levelFor, moved, toCanvas, toStack, visiblePictures, zoomAt } from "../../../demo/crops/static/demo/geometry.js";
+import {
+  clamp,
+  fit,
+  levelFor,
+  moved,
+  toCanvas,
+  toStack,
+  visiblePictures,
+  zoomAt,
+} from "../../../demo/crops/static/demo/geometry.js";
 
 const slice = { width: 1000, height: 700 };
 const canvas = { width: 500, height: 500 };
@@ -54,7 +63,10 @@ test("moved: by pixels of the screen", () => {
 });
 
 test("moved: some of the slice stays on the canvas", () => {
-  for (const [dx, dy] of [[1e6, 1e6], [-1e6, -1e6]]) {
+  for (const [dx, dy] of [
+    [1e6, 1e6],
+    [-1e6, -1e6],
+  ]) {
     const view = moved({ x: 0, y: 0, scale: 0.5 }, dx, dy, slice, canvas);
     const a = toCanvas(view, { x: 0, y: 0 });
     const b = toCanvas(view, { x: 1000, y: 700 });
@@ -75,7 +87,12 @@ test("levelFor: never coarser than the screen, never beyond the levels", () => {
 
 test("visiblePictures: the whole slice", () => {
   const found = visiblePictures({ x: -50, y: -50, scale: 0.1 }, canvas, slice, 0, 512);
-  assert.deepEqual(found, [{ row: 0, col: 0 }, { row: 0, col: 1 }, { row: 1, col: 0 }, { row: 1, col: 1 }]);
+  assert.deepEqual(found, [
+    { row: 0, col: 0 },
+    { row: 0, col: 1 },
+    { row: 1, col: 0 },
+    { row: 1, col: 1 },
+  ]);
 });
 
 test("visiblePictures: only those on the canvas", () => {

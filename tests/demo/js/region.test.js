@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { between, gripAt, length, megabytes, resized, resultShape, shifted } from "../../../demo/crops/static/demo/region.js";
+import {
+  between,
+  gripAt,
+  length,
+  megabytes,
+  resized,
+  resultShape,
+  shifted,
+} from "../../../demo/crops/static/demo/region.js";
 
 const slice = { width: 100, height: 80 };
 const rectangle = { x0: 20, x1: 60, y0: 10, y1: 40 };
@@ -26,7 +34,18 @@ test("shifted: keeps its size at the border", () => {
 });
 
 test("gripAt: corners, sides, inside, outside", () => {
-  const grips = [[20, 10], [40, 10], [60, 10], [60, 25], [60, 40], [40, 40], [20, 40], [20, 25], [40, 25], [70, 25]];
+  const grips = [
+    [20, 10],
+    [40, 10],
+    [60, 10],
+    [60, 25],
+    [60, 40],
+    [40, 40],
+    [20, 40],
+    [20, 25],
+    [40, 25],
+    [70, 25],
+  ];
   assert.deepEqual(
     grips.map(([x, y]) => gripAt(rectangle, { x, y }, 3)),
     ["nw", "n", "ne", "e", "se", "s", "sw", "w", "move", ""],
@@ -59,6 +78,19 @@ test("resultShape: as the server computes it", () => {
 });
 
 test("megabytes and lengths for people", () => {
-  assert.deepEqual([0, 62_700, 1_540_000, 100e6, 4_228e6].map(megabytes), ["0 kB", "63 kB", "1.5 MB", "100 MB", "4,228 MB"]);
-  assert.deepEqual([4, 4.5, 888, 1000, 2560, 4_123_000].map(length), ["4 nm", "4.5 nm", "888 nm", "1 µm", "2.56 µm", "4,120 µm"]);
+  assert.deepEqual([0, 62_700, 1_540_000, 100e6, 4_228e6].map(megabytes), [
+    "0 kB",
+    "63 kB",
+    "1.5 MB",
+    "100 MB",
+    "4,228 MB",
+  ]);
+  assert.deepEqual([4, 4.5, 888, 1000, 2560, 4_123_000].map(length), [
+    "4 nm",
+    "4.5 nm",
+    "888 nm",
+    "1 µm",
+    "2.56 µm",
+    "4,120 µm",
+  ]);
 });

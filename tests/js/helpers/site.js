@@ -1,12 +1,12 @@
 import { setMaxListeners } from "node:events";
 
+import * as tasks from "../../../catmaid_notify/static/catmaid_notify/core/tasks.js";
+import * as topics from "../../../catmaid_notify/static/catmaid_notify/core/topics.js";
 import { createNotifier } from "../../../catmaid_notify/static/catmaid_notify/index.js";
-import * as tasks from "../../../catmaid_notify/static/catmaid_notify/tasks.js";
-import * as topics from "../../../catmaid_notify/static/catmaid_notify/topics.js";
 import { FakeClock } from "./clock.js";
 import { FakeServer } from "./server.js";
 
-/** What is loaded on demand, without the delay of a real `import()`. */
+/** Lazy modules, without the delay of a real `import()`. */
 const LOADED = { importTasks: async () => tasks, importTopics: async () => topics };
 
 /**

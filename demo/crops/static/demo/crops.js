@@ -107,7 +107,9 @@ function item(crop) {
   const facts = document.createElement("span");
   facts.className = "facts";
   const time = new Date(crop.created).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  facts.textContent = [`${crop.dimensions} pixels`, crop.bytes ? megabytes(crop.bytes) : "", time].filter(Boolean).join(" · ");
+  facts.textContent = [`${crop.dimensions} pixels`, crop.bytes ? megabytes(crop.bytes) : "", time]
+    .filter(Boolean)
+    .join(" · ");
   const bar = document.createElement("progress");
   bar.setAttribute("aria-label", `Progress of ${crop.title}`);
   bar.hidden = true;

@@ -92,7 +92,12 @@ export class Painter {
     context.strokeRect(a.x, a.y, width, height);
     context.setLineDash([]);
     if (width > 6 * HANDLE && height > 6 * HANDLE) {
-      for (const [x, y] of [[a.x, a.y], [b.x, a.y], [a.x, b.y], [b.x, b.y]]) {
+      for (const [x, y] of [
+        [a.x, a.y],
+        [b.x, a.y],
+        [a.x, b.y],
+        [b.x, b.y],
+      ]) {
         context.fillStyle = "#000";
         context.fillRect(x - HANDLE - 1, y - HANDLE - 1, 2 * HANDLE + 2, 2 * HANDLE + 2);
         context.fillStyle = inside ? "#3df0d4" : "#ffd257";

@@ -64,7 +64,7 @@ export class Pictures {
       } else {
         this.keep(key, await createImageBitmap(await response.blob()));
       }
-    } catch (error) {
+    } catch {
       if (controller.signal.aborted) return;
       this.missing.set(key, "The server can't be reached.");
       this.failed(0, this.missing.get(key));

@@ -75,5 +75,7 @@ export function megabytes(bytes) {
 
 /** @returns {string} a length in nanometres for people */
 export function length(nm) {
-  return nm < 1000 ? `${Number(nm.toPrecision(3))} nm` : `${Number((nm / 1000).toPrecision(3)).toLocaleString("en")} µm`;
+  return nm < 1000
+    ? `${Number(nm.toPrecision(3))} nm`
+    : `${Number((nm / 1000).toPrecision(3)).toLocaleString("en")} µm`;
 }

@@ -27,7 +27,14 @@ export class RegionForm extends EventTarget {
     this.stack = stack;
     const [depth, height, width] = stack.shape;
     const { left, top, width: w, height: h, first, last, zoom } = this.form.elements;
-    for (const [field, most] of [[left, width - 1], [top, height - 1], [w, width], [h, height], [first, depth - 1], [last, depth - 1]]) {
+    for (const [field, most] of [
+      [left, width - 1],
+      [top, height - 1],
+      [w, width],
+      [h, height],
+      [first, depth - 1],
+      [last, depth - 1],
+    ]) {
       field.max = String(most);
     }
     first.value = String(clamp(Number(first.value) || 0, 0, depth - 1));
