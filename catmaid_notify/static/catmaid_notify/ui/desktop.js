@@ -1,6 +1,7 @@
 /** Desktop notifications: opt-in, shown once per browser while no tab of the site is visible. */
 
 const SHOWN_IDS_MAX = 100; // stored ids of shown messages
+const STORAGE_LAG_MS = 5000;
 const BODY_LENGTH = 300; // characters; desktops truncate longer texts
 
 /** Desktop notifications of new messages, and the checkbox that turns them on. */
@@ -63,9 +64,22 @@ export class DesktopNotifications {
             // The outer lock serialises all tabs: a concurrent request for the inner lock would look like a visible tab.
             const { locks } = navigator;
             const showUnlessVisible = () =>
-                locks.request(this.#visible, { ifAvailable: true }, (lock) => lock && this.#show(message));
+                locks.request(this.#visible, { ifAvailable: true }, (lock) => lock && this.#showOnce(message));
             void locks.request(`${this.#name}:showing`, showUnlessVisible);
         }
+    }
+
+    /** Tabs may run in several processes, which see each other's writes to the storage late; locks they see at once. */
+    #showOnce(message) {
+        return new Promise((decided) => {
+            void navigator.locks.request(`${this.#name}:${message.id}`, { ifAvailable: true }, (lock) => {
+                if (lock) {
+                    this.#show(message);
+                }
+                decided();
+                return lock && new Promise((release) => setTimeout(release, STORAGE_LAG_MS));
+            });
+        });
     }
 
     /** Name of the lock that visible tabs of the site hold in shared mode. Exclusive access proves that there are none. */
