@@ -54,7 +54,7 @@ system: ## Install (as root, on Debian) and start Chromium, RabbitMQ, PostgreSQL
 check: venv ## Ruff, mypy, missing migrations, files made from other files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy bench catmaid_notify demo tests scripts settings_example.py
+	$(VENV)/bin/mypy bench catmaid_notify demo faults tests scripts settings_example.py
 	DJANGO_SETTINGS_MODULE=tests.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=demo.settings $(VENV)/bin/python -m django makemigrations --check --dry-run
 	$(VENV)/bin/python scripts/conf_block.py --check
@@ -104,7 +104,7 @@ deployments: system venv ## Every set-up with its real servers: nginx, superviso
 
 .PHONY: faults
 faults: system venv ## Make everything fail, one part after another; FAULTS="--only F08,F12 --seed 7", or "--help"
-	@$(VENV)/bin/python -m tests.faults $(FAULTS)
+	@$(VENV)/bin/python -m faults $(FAULTS)
 
 .PHONY: classic
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq

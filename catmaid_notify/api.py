@@ -17,13 +17,14 @@ from django.db import IntegrityError, models, router, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from catmaid_notify import protocol
-from catmaid_notify.batches import batches
 from catmaid_notify.content import Content, Level, checked_key
-from catmaid_notify.events import msg_everyone, msg_group, msg_session, msg_user, msg_users, publish
+from catmaid_notify.events import msg_everyone, msg_group, msg_session, msg_user, msg_users
+from catmaid_notify.inbox.recipients import BATCH, require_user, user_pk, user_pks, users_of
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.presence import followers, is_online, socket_count
-from catmaid_notify.publish import push
-from catmaid_notify.recipients import BATCH, require_user, user_pk, user_pks, users_of
+from catmaid_notify.push import push
+from catmaid_notify.topics.publishing import publish
+from catmaid_notify.utils.chunks import batches
 
 __all__ = [  # noqa: RUF022 - grouped by what they do
     # Stored messages

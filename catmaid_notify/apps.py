@@ -16,7 +16,7 @@ class CatmaidNotifyConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, connect the signals, import each app's ``topics.py``."""
-        from catmaid_notify import checks, receivers  # noqa: F401  importing registers the checks
+        from catmaid_notify import checks, signal_handlers  # noqa: F401  importing registers the checks
 
-        receivers.connect()
+        signal_handlers.connect()
         autodiscover_modules("topics")

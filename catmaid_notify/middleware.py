@@ -13,7 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.decorators import sync_and_async_middleware
 
-from catmaid_notify import auth, conditional, prepared, sessions, unread, users
+from catmaid_notify.auth import sessions, users
+from catmaid_notify.auth import sign_in as sign_in_module
+from catmaid_notify.inbox import state as inbox_state
+from catmaid_notify.utils import sql_cache
+from catmaid_notify.views import etag
 
 
 @sync_and_async_middleware
@@ -57,17 +61,17 @@ def _unread_path(_prefix: str, _urlconf: str) -> str:
 
 
 def _unchanged(request: HttpRequest) -> HttpResponse | None:
-    key, pk = request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""), conditional.said_user_pk(request)
+    key, pk = request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""), etag.said_user_pk(request)
     if pk is None or not sessions.can_be_key(key):
         return None
-    inbox = unread.of_user(pk)
+    inbox = inbox_state.of_user(pk)
     questions = [question for question in (sessions.question(key), users.question(pk)) if question is not None]
     try:
         # Whether the session is that user's is not known yet: whatever is found is used only if it is.
-        with prepared.ahead([*questions, *inbox]):
-            sign_in = auth.sign_in_with(key)
+        with sql_cache.ahead([*questions, *inbox]):
+            sign_in = sign_in_module.sign_in_with(key)
             if sign_in is None or sign_in.user_pk != pk:
                 return None
-            return conditional.unchanged(request, pk, inbox.answer())
+            return etag.unchanged(request, pk, inbox.answer())
     except (Error, ValueError, OverflowError):
         return None  # a database that is away, or a key that none can hold: the long way says it as the site does

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.html import escape
 from django.utils.translation import gettext_lazy as _
 
-from catmaid_notify import prepared, protocol
+from catmaid_notify import protocol
 from catmaid_notify.conf import conf
 from catmaid_notify.content import ACTION_LENGTH_MAX, KEY_LENGTH_MAX, Level
 from catmaid_notify.protocol import EVENT_LENGTH_MAX, SENDER_LENGTH_MAX, TOPIC_LENGTH_MAX
+from catmaid_notify.utils import sql_cache
 
 
 def iso(time: Any) -> str:
@@ -91,7 +92,7 @@ class Message(models.Model):
         return f"<Message: {self.pk}>"
 
     def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: Any) -> Any:
-        rows = None if raw else prepared.insert(self, using, fields, returning_fields)
+        rows = None if raw else sql_cache.insert(self, using, fields, returning_fields)
         return super()._do_insert(manager, using, fields, returning_fields, raw) if rows is None else rows  # type: ignore[misc]
 
     def as_dict(self) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def _number(value: float) -> int | float:
 
 
 class TopicValue(models.Model):
-    """What was last published into a topic that keeps it. Written by `catmaid_notify.kept` only."""
+    """What was last published into a topic that keeps it. Written by `catmaid_notify.topics.last_values` only."""
 
     topic = models.CharField(max_length=TOPIC_LENGTH_MAX, primary_key=True)
     version = models.BigIntegerField()

@@ -13,9 +13,9 @@ from django.contrib.auth import get_user_model
 from django.db.models import Sum
 
 from catmaid_notify import topics
+from catmaid_notify.inbox.recipients import user_pk
 from catmaid_notify.models import Presence
 from catmaid_notify.protocol import user_key
-from catmaid_notify.recipients import user_pk
 
 
 def is_online(user: Any) -> bool:

@@ -13,7 +13,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
-from catmaid_notify.consumers import HealthConsumer, UpdatesConsumer
+from catmaid_notify.realtime.consumers import HealthConsumer, UpdatesConsumer
 
 # Django's types know views only; Channels' routers take the same patterns with ASGI applications.
 _updates: Callable[..., Any] = UpdatesConsumer.as_asgi()

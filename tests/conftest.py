@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.support.rabbitmq import Vhost
     from tests.support.site import Site
 
-pytest_plugins = ["tests.support.reporting"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.reporting"]
 CLASSIC = re.compile(r"\bclassic\b")
 FIRST = (
     "tests/faults/",

@@ -151,7 +151,7 @@ for name in ("aio_pika", "aiormq", "billiard", "celery", "daphne", "kombu", "pam
     sys.modules[name] = None
 import django
 django.setup()
-import catmaid_notify.admin, catmaid_notify.api, catmaid_notify.consumers, catmaid_notify.urls
+import catmaid_notify.admin, catmaid_notify.api, catmaid_notify.realtime.consumers, catmaid_notify.urls
 import catmaid_notify.routing
 """
     run(PYTHON, "-W", "error", "-c", code, DJANGO_SETTINGS_MODULE="tests.settings")

@@ -12,7 +12,7 @@ from bench.served import bare
 
 def ours() -> Any:
     """Return this project's."""
-    from catmaid_notify.consumers import UpdatesConsumer
+    from catmaid_notify.realtime.consumers import UpdatesConsumer
 
     return UpdatesConsumer.as_asgi()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from catmaid_notify.origins import DEFAULT_PORTS
+from catmaid_notify.auth.origins import DEFAULT_PORTS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

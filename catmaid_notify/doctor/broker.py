@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from catmaid_notify.checks import RABBITMQ_LAYERS, layer_settings
-from catmaid_notify.doctor.walk import Step
+from catmaid_notify.checks.channel_layer import RABBITMQ_LAYERS, layer_settings
+from catmaid_notify.doctor.runner import Step
 from catmaid_notify.layers.options import LayerOptions, Node
 
 
@@ -28,7 +28,7 @@ def steps() -> list[Step]:
 
 
 def _steps(given: LayerOptions, node: Node, suffix: str) -> list[Step]:
-    from catmaid_notify.doctor.node import NodeVisit  # pamqp comes with the layer's driver
+    from catmaid_notify.doctor.amqp_node import NodeVisit  # pamqp comes with the layer's driver
 
     at = NodeVisit(given, node)
     runs = {

@@ -11,10 +11,10 @@ from typing import Any
 
 from channels.layers import channel_layers
 
-from catmaid_notify.checks import IN_MEMORY_LAYER, layer_settings
+from catmaid_notify.checks.channel_layer import IN_MEMORY_LAYER, layer_settings
 from catmaid_notify.conf import conf
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, failed, ok, skipped, warning
-from catmaid_notify.doctor.visit import Visit
 
 Received = dict[str, Any]
 

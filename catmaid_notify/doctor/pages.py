@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from django.urls import NoReverseMatch, reverse
 
-from catmaid_notify import modules
 from catmaid_notify.doctor.address import Address
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, failed, ok
 from catmaid_notify.doctor.http import Answer, get
-from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.templatetags.catmaid_notify import ENTRY, url_of
+from catmaid_notify.views import js_modules
 
 JAVASCRIPT: Final = ("text/javascript", "application/javascript", "application/x-javascript")
 
@@ -46,7 +46,7 @@ def _below(site: Address, path: str) -> str:
 def static(visit: Visit) -> Iterator[Finding]:
     """Load the client's modules: the one that pages name, and all that it imports, at once or later."""
     site = visit.site
-    names = modules.needed_by(ENTRY) + modules.on_demand(ENTRY)
+    names = js_modules.needed_by(ENTRY) + js_modules.on_demand(ENTRY)
     try:
         urls = [url_of(name) for name in names]
     except (ValueError, NoReverseMatch) as error:

@@ -12,13 +12,14 @@ from typing import Final
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from catmaid_notify import origins, publish
+from catmaid_notify import push as push_module
+from catmaid_notify.auth import origins
 from catmaid_notify.conf import conf
 from catmaid_notify.doctor.address import Address
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, failed, ok, skipped, warning
 from catmaid_notify.doctor.http import Answer, get
 from catmaid_notify.doctor.session import temporary_session
-from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.doctor.websocket import Closed, NotUpgraded, WebSocket
 from catmaid_notify.protocol import LAYER_TYPE, Close, Event, frame, user_group, user_key
 
@@ -239,7 +240,7 @@ def push(visit: Visit) -> Iterator[Finding]:
         return
     nonce, began = secrets.token_hex(8), time.monotonic()
     text = frame("catmaid-notify-check", {"nonce": nonce})
-    publish.push(user_group(visit.user.pk), {"type": LAYER_TYPE, "v1": text})
+    push_module.push(user_group(visit.user.pk), {"type": LAYER_TYPE, "v1": text})
     try:
         visit.socket.wait_for(lambda received: nonce in str(received.get("payload")), visit.timeout)
     except OSError as error:

@@ -10,8 +10,8 @@ from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from catmaid_notify.checks import TAG
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, failed, ok, warning
-from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.models import Message
 
 

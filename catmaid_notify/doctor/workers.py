@@ -12,13 +12,13 @@ from typing import Any, Final
 from django.conf import settings
 
 from catmaid_notify import api
-from catmaid_notify.checks import IN_MEMORY_LAYER, layer_settings
+from catmaid_notify.checks.channel_layer import IN_MEMORY_LAYER, layer_settings
 from catmaid_notify.doctor import broker, layer
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, failed, ok, skipped, warning
-from catmaid_notify.doctor.mark import TASK, key_of
-from catmaid_notify.doctor.visit import Visit
 from catmaid_notify.models import Message
 from catmaid_notify.protocol import user_group
+from catmaid_notify.tasks.probe import TASK, key_of
 
 ASK_SECONDS: Final = 1.0
 """How long most workers take to answer at most."""

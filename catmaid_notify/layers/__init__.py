@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from catmaid_notify.layers.layer import RabbitmqChannelLayer
+    from catmaid_notify.layers.channel_layer import RabbitmqChannelLayer
 
 __all__ = ["RabbitmqChannelLayer"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "RabbitmqChannelLayer":
-        from catmaid_notify.layers.layer import RabbitmqChannelLayer
+        from catmaid_notify.layers.channel_layer import RabbitmqChannelLayer
 
         return RabbitmqChannelLayer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from catmaid_notify.layers.wire import Codec
+from catmaid_notify.layers.codec import Codec
 
 DEFAULT_HOST = "amqp://guest:guest@127.0.0.1/asgi"
 PORTS = {"amqp": 5672, "amqps": 5671}

@@ -14,9 +14,9 @@ from django.template.context import Context
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 
-from catmaid_notify import modules
 from catmaid_notify.conf import conf
 from catmaid_notify.protocol import user_key
+from catmaid_notify.views import js_modules
 
 register = template.Library()
 
@@ -41,7 +41,7 @@ def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
         "ui": ui,
         "script_url": url_of(ENTRY),
         "preload_urls": [
-            url_of(name) for name in modules.needed_by(ENTRY, *(["ui/inbox.js"] if ui else [])) if name != ENTRY
+            url_of(name) for name in js_modules.needed_by(ENTRY, *(["ui/inbox.js"] if ui else [])) if name != ENTRY
         ],
         "unread_url": reverse("catmaid_notify:unread"),
         "messages_url": reverse("catmaid_notify:messages"),
@@ -63,13 +63,13 @@ def catmaid_notify_inbox() -> dict[str, Any]:
 
 
 def url_of(name: str) -> str:
-    """Return where the page loads a module from: the static files where that works, else `catmaid_notify.modules`."""
+    """Return where the page loads a module from: the static files where that works, else `views.js_modules`."""
     url = static(f"catmaid_notify/{name}")
     parts = urlsplit(url)
     is_renamed = posixpath.basename(parts.path) != posixpath.basename(name)
     if parts.netloc or (is_renamed and not getattr(staticfiles_storage, "support_js_module_import_aggregation", False)):
         try:
-            return reverse("catmaid_notify:module", args=[modules.version(), name])
+            return reverse("catmaid_notify:module", args=[js_modules.version(), name])
         except NoReverseMatch:
             pass  # a site with URLs of its own making: the copies with plain names may be there, too
     return url

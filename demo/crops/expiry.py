@@ -11,9 +11,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from demo.conf import conf
-from demo.cropping import remove_leftovers
 from demo.crops.models import Crop
 from demo.crops.tasks import fail_from_outside
+from demo.tiff_export import remove_leftovers
 
 STUCK_HOURS: Final = 24
 """A queue may be long, but not a day."""

@@ -12,7 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from demo.conf import conf
-from demo.cropping import Region
+from demo.tiff_export import Region
 
 
 class State(models.TextChoices):

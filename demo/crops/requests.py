@@ -12,10 +12,10 @@ from kombu.exceptions import OperationalError
 
 from catmaid_notify.tasks import USER_HEADER
 from demo.conf import conf
-from demo.cropping import Region, RegionError
 from demo.crops.models import Crop
 from demo.crops.stacks import stacks
 from demo.crops.tasks import crop as crop_task
+from demo.tiff_export import Region, RegionError
 
 logger = logging.getLogger("demo.crops")
 

@@ -16,14 +16,14 @@ from django.db import transaction
 from django.urls import reverse
 
 from catmaid_notify.exceptions import UserTaskError
-from catmaid_notify.task_background import tell_later
 from catmaid_notify.tasks import USER_HEADER, UserTask
+from catmaid_notify.tasks.reporter import tell_later
 from demo.conf import conf
-from demo.cropping import Region, RegionError, remove_leftovers, write_crop
-from demo.cropping.interrupt import sigterm_raises
-from demo.cropping.region import megabytes
 from demo.crops.models import UNFINISHED, Crop, State
 from demo.crops.stacks import stacks
+from demo.tiff_export import Region, RegionError, remove_leftovers, write_crop
+from demo.tiff_export.interrupt import sigterm_raises
+from demo.tiff_export.region import megabytes
 from demo.volumes import StackConfigError, VolumeError
 
 logger = logging.getLogger("demo.crops")

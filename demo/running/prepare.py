@@ -13,9 +13,9 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from demo.conf import conf
-from demo.cropping import remove_leftovers
 from demo.crops.expiry import fail_lost, fail_stuck, remove_expired
 from demo.crops.stacks import stacks
+from demo.tiff_export import remove_leftovers
 from demo.volumes.sample import ensure_sample
 
 USERS: Final = ("demo", "guest")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from demo.cropping import Region, write_crop
+from demo.tiff_export import Region, write_crop
 from demo.volumes import Stack, TileError, VolumeError
 from tests.demo import kit
 

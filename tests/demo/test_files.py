@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from demo.cropping import new_file, remove_leftovers
+from demo.tiff_export import new_file, remove_leftovers
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 WRITER = """
 import sys
 from pathlib import Path
-from demo.cropping import new_file
-from demo.cropping.interrupt import sigterm_raises
+from demo.tiff_export import new_file
+from demo.tiff_export.interrupt import sigterm_raises
 
 with sigterm_raises(), new_file(Path(sys.argv[1])) as file:
     file.write(b"half")

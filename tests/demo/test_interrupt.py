@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from demo.cropping.interrupt import sigterm_raises
+from demo.tiff_export.interrupt import sigterm_raises
 
 
 def test_sigterm_raises__in_the_block_only() -> None:

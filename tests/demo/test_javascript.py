@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from demo.cropping import Region
+from demo.tiff_export import Region
 from tests.demo import kit
 from tests.support.node import node
 from tests.support.process import ROOT

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.cropping import Region, RegionError
-from demo.cropping.region import FILE_BYTES_MAX, megabytes
+from demo.tiff_export import Region, RegionError
+from demo.tiff_export.region import FILE_BYTES_MAX, megabytes
 from demo.volumes import Stack
 from tests.demo import kit
 

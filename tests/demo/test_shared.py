@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from catmaid_notify import publish as publish_module
+from catmaid_notify import push as push_module
 from demo.shared.columns import Invalid, cleaned
 from demo.shared.models import Counter
 
@@ -23,7 +23,7 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What is published."""
     found: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        publish_module, "transport", lambda: lambda _group, message: found.append(json.loads(message["v1"]))
+        push_module, "transport", lambda: lambda _group, message: found.append(json.loads(message["v1"]))
     )
     return found
 

@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from demo.volumes import Stack, StackConfigError, TileError, VolumeError
 from tests.demo import kit
 from tests.demo.test_views import make
-from tests.unit.test_task_requests import request_of
+from tests.tasks.test_request import request_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -216,7 +216,7 @@ def test_fail_from_outside__is_no_news(ann: User, stacks: dict[str, Stack]) -> N
 def test_cancelled__is_told_once_in_words_of_the_demo(ann: User, stacks: dict[str, Stack]) -> None:
     from django.db import connection
 
-    from catmaid_notify import task_background
+    from catmaid_notify.tasks import reporter
     from demo.crops.tasks import crop
 
     def refuse(*_args: Any) -> None:
@@ -226,7 +226,7 @@ def test_cancelled__is_told_once_in_words_of_the_demo(ann: User, stacks: dict[st
     request = request_of(ann, task=crop, task_id=str(row.pk))
     with connection.execute_wrapper(refuse):
         request._announce_revoked("terminated", terminated=True, signum="SIGTERM", expired=False)
-    task_background.wait()
+    reporter.wait()
     row.refresh_from_db()
     assert (row.state, row.error) == ("failed", "It was cancelled by who runs this server.")
     (message,) = messages(ann)

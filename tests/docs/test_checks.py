@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 
 from catmaid_notify import checks
 from tests.docs import pages
+from tests.support.sources import source_of
 
-LETTERS = {"_error": "E", "_warning": "W"}
+LETTERS = {"make_error": "E", "make_warning": "W"}
 
 
 def in_code() -> set[str]:
-    found = re.findall(r"(_error|_warning)\(\s*(\d+),", inspect.getsource(checks))
+    found = re.findall(r"(make_error|make_warning)\(\s*(\d+),", source_of(checks))
     return {f"`{LETTERS[kind]}{int(number):03}`" for kind, number in found}
 
 
@@ -23,12 +23,12 @@ def test_checks__a_row_each():
 
 def test_checks__deploy_is_marked():
     marked = {row[0] for row in pages.rows(pages.page("checks.md")) if "(deploy)" in row[1]}
-    source = inspect.getsource(checks)
-    functions = re.split(r"^@_registered", source, flags=re.MULTILINE)[1:]
+    source = source_of(checks)
+    functions = re.split(r"^@registered", source, flags=re.MULTILINE)[1:]
     deploy = {
         f"`{LETTERS[kind]}{int(number):03}`"
         for function in functions
         if "deploy=True" in function.partition("\n")[0]
-        for kind, number in re.findall(r"(_error|_warning)\(\s*(\d+),", function)
+        for kind, number in re.findall(r"(make_error|make_warning)\(\s*(\d+),", function)
     }
     assert marked == deploy

@@ -9,8 +9,8 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import DjangoHelpFormatter
 
 from catmaid_notify.doctor.address import Address
-from catmaid_notify.doctor.route import steps
-from catmaid_notify.doctor.visit import Visit
+from catmaid_notify.doctor.context import Visit
+from catmaid_notify.doctor.plan import steps
 from tests.docs import pages
 
 PAGE = "commands.md"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from catmaid_notify.conf import Conf
-from catmaid_notify.consumers import CLOSE_SECONDS
 from catmaid_notify.protocol import Close
+from catmaid_notify.realtime.consumers import CLOSE_SECONDS
 from tests.docs import pages
 
 PAGE = "security.md"

@@ -1,1 +1,1 @@
-"""What happens to messages when something fails: load, faults one after another, and a checker over the logs."""
+"""The short forms of the faults, and tests of what makes them."""

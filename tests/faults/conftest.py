@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.faults.world import SMALL, Plan, World
+from faults.world import SMALL, Plan, World
 from tests.support import broker
 from tests.support.environment import require
 

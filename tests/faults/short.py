@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults import report
-from tests.faults.matrix import FAULTS
-from tests.faults.runner import run
+from faults import report
+from faults.matrix import FAULTS
+from faults.runner import run
 
 if TYPE_CHECKING:
-    from tests.faults.world import World
+    from faults.world import World
 
 MARKS = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 

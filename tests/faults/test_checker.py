@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults import timings
-from tests.faults.checker import BUCKETS, SOURCES, came_at_once, check, histogram, in_phases, slow_until
-from tests.faults.journal import Entry, Journal, Reader
+from faults import timings
+from faults.checker import BUCKETS, SOURCES, came_at_once, check, histogram, in_phases, slow_until
+from faults.journal import Entry, Journal, Reader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CODE = """
 import asyncio, signal, time
-from tests.faults import ending
+from faults import ending
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell leaves it for what runs in its background
 
 def start():

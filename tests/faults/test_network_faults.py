@@ -9,7 +9,7 @@ import pytest
 from tests.faults.short import MARKS, hold
 
 if TYPE_CHECKING:
-    from tests.faults.world import World
+    from faults.world import World
 
 pytestmark = MARKS
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults import report
-from tests.faults.checker import Showing, Verdict
-from tests.faults.faults import Measure, pushed_again, shown_within
-from tests.faults.matrix import FAULTS
-from tests.faults.producing import Orders
-from tests.faults.runner import Outcome, judged_again
-from tests.faults.soak import slope
+from faults import report
+from faults.checker import Showing, Verdict
+from faults.faults import Measure, pushed_again, shown_within
+from faults.matrix import FAULTS
+from faults.producing import Orders
+from faults.runner import Outcome, judged_again
+from faults.soak import slope
 from tests.support.process import PYTHON, ROOT
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_put__replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
 
 def test_bytes_in_use__of_this_process() -> None:
     code = """
-from tests.faults.memory import bytes_in_use
+from faults.memory import bytes_in_use
 before = bytes_in_use()
 kept = [bytes(1000) for _ in range(10_000)]
 much = bytes(50_000_000)

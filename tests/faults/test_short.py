@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from faults.matrix import FAULTS
 from tests.faults import test_broker_faults, test_client_faults, test_network_faults, test_server_faults
-from tests.faults.matrix import FAULTS
 
 FULL_ONLY = {"F15", "F33"}
 """A cluster, and a soak."""

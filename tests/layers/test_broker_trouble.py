@@ -21,7 +21,8 @@ import pytest
 from channels.exceptions import ChannelFull
 
 from catmaid_notify.exceptions import BrokerUnavailable
-from catmaid_notify.layers import RabbitmqChannelLayer, connection, loop_layer, receiver
+from catmaid_notify.layers import RabbitmqChannelLayer, loop_state
+from catmaid_notify.layers.amqp import connection, consumer
 from tests.support import broker as brokers
 from tests.support.broker import Broker
 from tests.support.swallow import swallower
@@ -297,7 +298,7 @@ async def test_channels__one_that_nobody_reads_stops_no_other(make_layer: Callab
 
 @pytest.fixture
 def quick_reclaim(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, "RECLAIM_SECONDS", 0.5)
+    monkeypatch.setattr(consumer, "RECLAIM_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("quick_reclaim")
@@ -405,8 +406,8 @@ async def _send_forever(layer: RabbitmqChannelLayer) -> None:
 
 @pytest.fixture
 def quick_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_layer, "WATCH_SECONDS", 0.5)
-    monkeypatch.setattr(loop_layer, "WATCH_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(loop_state, "WATCH_SECONDS", 0.5)
+    monkeypatch.setattr(loop_state, "WATCH_WAIT_SECONDS", 1.0)
 
 
 @pytest.mark.usefixtures("quick_watch")

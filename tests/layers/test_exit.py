@@ -24,7 +24,7 @@ settings.configure(CHANNEL_LAYERS={"default": {
     "BACKEND": "channels_redis.core.RedisChannelLayer",
     "CONFIG": {"hosts": [sys.argv[1]], "prefix": sys.argv[2]}}})
 django.setup()
-from catmaid_notify.publish import push
+from catmaid_notify.push import push
 for n in range(20):
     push("people", {"type": "a", "n": n})
 """

@@ -79,7 +79,7 @@ def test_per_process__a_signals_handler_that_asks_meanwhile() -> None:
 
 FORK = """
 import os, signal, threading
-from catmaid_notify.layers import layer, loop_thread
+from catmaid_notify.layers import channel_layer, loop_thread
 from catmaid_notify.layers.options import LayerOptions
 
 parent, begun, may_go_on = os.getpid(), threading.Event(), threading.Event()
@@ -108,7 +108,10 @@ os._exit(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.parametrize(
     ("slow", "call"),
-    [("loop_thread._start_native_thread", "loop_thread.loop()"), ("layer.Publisher", "layer.publisher(options)")],
+    [
+        ("loop_thread._start_native_thread", "loop_thread.loop()"),
+        ("channel_layer.Publisher", "channel_layer.publisher(options)"),
+    ],
 )
 def test_fork__while_another_thread_makes_one(tmp_path: Path, slow: str, call: str) -> None:
     """The child has no such thread: nobody there lets go of a lock that it holds."""

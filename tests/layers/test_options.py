@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from catmaid_notify.layers import RabbitmqChannelLayer, wire
+from catmaid_notify.layers import RabbitmqChannelLayer
+from catmaid_notify.layers import codec as codec_module
 from catmaid_notify.layers.options import LayerOptions
 
 
@@ -90,14 +91,14 @@ def test_serialize__a_pair_of_functions_or_their_paths() -> None:
 
     for pair in ({"serialize": dumps, "deserialize": json.loads}, {"serialize": dumps, "deserialize": "json.loads"}):
         codec = LayerOptions.from_config(pair).codec
-        packed = codec.pack(wire.GROUP_KEY, "people", {"type": "a"})
-        assert json.loads(packed) == {"type": "a", wire.GROUP_KEY: "people"}
-        assert codec.unpack(packed) == (wire.GROUP_KEY, "people", {"type": "a"})
+        packed = codec.pack(codec_module.GROUP_KEY, "people", {"type": "a"})
+        assert json.loads(packed) == {"type": "a", codec_module.GROUP_KEY: "people"}
+        assert codec.unpack(packed) == (codec_module.GROUP_KEY, "people", {"type": "a"})
 
 
 def test_deserialize__whatever_it_raises_the_message_is_undecodable() -> None:
     def loads(_body: bytes) -> Any:
         raise LookupError
 
-    with pytest.raises(wire.Undecodable, match="LookupError"):
+    with pytest.raises(codec_module.Undecodable, match="LookupError"):
         LayerOptions.from_config({"deserialize": loads}).codec.unpack(b"")

@@ -15,12 +15,12 @@ from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
 from django.db import connections
 
-from catmaid_notify import background
-from catmaid_notify import hub as hub_module
-from catmaid_notify.auth import SignIn
-from catmaid_notify.hub import Hub
+from catmaid_notify.auth.sign_in import SignIn
 from catmaid_notify.protocol import EVERYONE, topic_group
-from catmaid_notify.sockets import Socket
+from catmaid_notify.realtime import hub as hub_module
+from catmaid_notify.realtime.hub import Hub
+from catmaid_notify.realtime.socket import Socket
+from catmaid_notify.utils import db_threads
 from tests.support.environment import REDIS, require
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ async def kept(settings: Settings, request: pytest.FixtureRequest) -> AsyncItera
     await asyncio.gather(*hub._duties, return_exceptions=True)
     await layer.flush()
     await client.aclose()
-    await asyncio.get_running_loop().run_in_executor(background._executor, connections.close_all)
+    await asyncio.get_running_loop().run_in_executor(db_threads._executor, connections.close_all)
     await sync_to_async(connections.close_all)()
 
 

@@ -176,7 +176,7 @@ def with_settings(site: Site, **settings: Any) -> dict[str, str]:
 
 
 def test_settings__system_checks_are_said(running):
-    found = check(running, env=with_settings(running, ROOT_URLCONF="tests.unit.no_urls", ALLOWED_HOSTS=["*"]))
+    found = check(running, env=with_settings(running, ROOT_URLCONF="tests.support.no_urls", ALLOWED_HOSTS=["*"]))
     assert "catmaid_notify.E006" in found.failure["text"]
     assert found.failure["hints"]
     assert "catmaid_notify.W007" in found.output
@@ -299,7 +299,7 @@ def test_asgi__channels_go_to_wsgi(running, front):
 @slow
 def test_asgi__application_has_no_routes(running, front):
     with process.all_stopped():
-        port = start_with(running, "plain", {}, application="tests.unit.plain_asgi:application")
+        port = start_with(running, "plain", {}, application="tests.support.plain_asgi:application")
         found = check(running, "--url", front(asgi=port))
     assert "or by an asgi.py without our routes" in found.failure["text"]
 

@@ -18,9 +18,9 @@ import pytest
 from pamqp import commands, frame
 
 from catmaid_notify.doctor import broker, layer
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, Level
-from catmaid_notify.doctor.visit import Visit
-from catmaid_notify.doctor.walk import Step, walk
+from catmaid_notify.doctor.runner import Step, walk
 from catmaid_notify.layers import RabbitmqChannelLayer
 from tests.support import broker as nodes
 from tests.support import rabbitmq

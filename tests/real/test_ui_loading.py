@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from catmaid_notify import modules
+from catmaid_notify.views import js_modules
 from tests.support.browser import Chromium
 from tests.support.inbox import Inbox, notify, refusals
 from tests.support.site import Site, User
 
 pytestmark = pytest.mark.real
 
-AT_ONCE = set(modules.needed_by("auto.js", "ui/inbox.js"))
+AT_ONCE = set(js_modules.needed_by("auto.js", "ui/inbox.js"))
 
 
 @pytest.fixture

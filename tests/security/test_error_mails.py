@@ -11,8 +11,9 @@ from django.db.models import Model
 from django.db.models.query import QuerySet
 from django.views.debug import ExceptionReporter
 
-from catmaid_notify import api, views
+from catmaid_notify import api
 from catmaid_notify.exceptions import InvalidEvent
+from catmaid_notify.views import inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,15 +50,15 @@ def msg_user(user: User, _request: Any) -> None:
 
 
 def unread(_user: User, request: Any) -> None:
-    views.unread(request)
+    inbox.unread(request)
 
 
 def messages(_user: User, request: Any) -> None:
-    views.messages(request)
+    inbox.messages(request)
 
 
 def message_list(_user: User, request: Any) -> None:
-    views.message_list(request)
+    inbox.message_list(request)
 
 
 @pytest.mark.parametrize("act", [notify_user, notify_users, msg_user, unread, messages, message_list])

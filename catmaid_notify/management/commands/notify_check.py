@@ -12,12 +12,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import set_script_prefix
 
-from catmaid_notify import publish
+from catmaid_notify import push
 from catmaid_notify.doctor.address import Address
+from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, Level
-from catmaid_notify.doctor.route import steps
-from catmaid_notify.doctor.visit import Visit
-from catmaid_notify.doctor.walk import walk
+from catmaid_notify.doctor.plan import steps
+from catmaid_notify.doctor.runner import walk
 from catmaid_notify.management.users import user_named
 
 NAME_WIDTH = 18
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         visit.user = user_named(user) if user else None
         with visit.closing, _silence(verbosity):
             found = self._report(visit, as_json=options["json"])
-            publish.flush()
+            push.flush()
         if any(finding.level is Level.FAILED for finding in found):
             sys.exit(1)
 

@@ -1,0 +1,1 @@
+"""Who has opened a socket or sent a request: sessions, users, origins."""

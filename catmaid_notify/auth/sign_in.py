@@ -1,0 +1,195 @@
+"""Whose a socket is: found out at the handshake, and again as long as the socket is open."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.core.exceptions import ValidationError
+from django.http import parse_cookie
+from django.utils.crypto import constant_time_compare
+
+from catmaid_notify.auth import sessions, users
+from catmaid_notify.auth.sessions import Session
+from catmaid_notify.protocol import Close
+from catmaid_notify.utils.batching import Together
+
+_together: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Together[str, SignIn | None]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignIn:
+    """The user of a socket, and what that rests on: a session, or what a middleware of the site said."""
+
+    user_pk: Any
+    session_key: str = field(default="", repr=False)
+    """Whoever knows it is signed in, so it goes nowhere."""
+    session_digest: str = field(default="", repr=False)
+    """Of the key; what other processes call the session."""
+    fingerprint: str = field(default="", repr=False)
+    """Of the user, where there is no session."""
+    expires: float = math.inf
+    """When the session ends, in seconds since 1970, as far as is known."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended unless somebody has prolonged it."""
+        return self.expires <= time.time()
+
+
+async def sign_in_of(scope: dict[str, Any]) -> SignIn | None:
+    """Return who has opened a connection, ``None`` if nobody is signed in.
+
+    A user that a middleware around us has put into the scope counts; else two queries find the session's, and those of
+    whoever else comes at the same time.
+
+    Raises:
+        django.db.Error: what the database says.
+    """
+    if "user" in scope:
+        user, session = scope["user"], scope.get("session")
+        if user is None or not user.is_authenticated:
+            return None
+        # A session in the scope may have to be read, which takes a thread.
+        return await database_sync_to_async(_of_middleware)(user, session) if session else _of_user(user)
+    key = _session_key(scope)
+    return await _handshakes().ask(key) if key else None
+
+
+def sign_in_with(key: str) -> SignIn | None:
+    """Return whose session has this key, ``None`` if nobody's; two queries.
+
+    Raises:
+        django.db.Error: what the database says.
+    """
+    return _of_sessions([key])[0] if sessions.can_be_key(key) else None
+
+
+def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
+    """Return for each of them what it is now, or the code with which its sockets are to be closed.
+
+    Costs two queries per thousand, not two each. Where the browser may have a newer session than the socket's (signed
+    in anew, its own password changed) the code makes the client come again, and the handshake decides.
+
+    Raises:
+        django.db.Error: what the database says.
+    """
+    by_session = [sign_in for sign_in in sign_ins if sign_in.session_key]
+    found = _signed_in({sign_in.session_key for sign_in in by_session})
+    known = users.by_pk({sign_in.user_pk for sign_in in sign_ins if not sign_in.session_key})
+    return [
+        _by_session(sign_in, *found.get(sign_in.session_key, (None, None)))
+        if sign_in.session_key
+        else _by_fingerprint(sign_in, known.get(sign_in.user_pk))
+        for sign_in in sign_ins
+    ]
+
+
+# With a session
+
+
+def _session_key(scope: dict[str, Any]) -> str:
+    for name, value in scope.get("headers", ()):
+        if name.lower() == b"cookie":
+            key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME, "")
+            if sessions.can_be_key(key):
+                return str(key)
+    return ""
+
+
+def _handshakes() -> Together[str, SignIn | None]:
+    """Return what asks for the sessions of all who come to the running loop."""
+    loop = asyncio.get_running_loop()
+    found = _together.get(loop)
+    if found is None:
+        found = _together[loop] = Together(database_sync_to_async(_of_sessions))
+    return found
+
+
+def _of_sessions(keys: Sequence[str]) -> list[SignIn | None]:
+    found = _signed_in(set(keys))
+    return [_of_session(key, *found.get(key, (None, None))) for key in keys]
+
+
+def _of_session(key: str, session: Session | None, user: Any) -> SignIn | None:
+    if session is None or user is None or not user.is_authenticated or not _is_verified(session.data, user):
+        return None
+    return SignIn(user_pk=user.pk, session_key=key, session_digest=sessions.digest(key), expires=session.expires)
+
+
+def _signed_in(keys: set[str]) -> dict[str, tuple[Session, Any]]:
+    """Return the sessions that are there, each with its user, ``None`` where its backend lets nobody in."""
+    found = sessions.load(keys)
+    wanted = {
+        key: (str(session.data.get(BACKEND_SESSION_KEY)), _user_pk(session.data)) for key, session in found.items()
+    }
+    known = users.load(who for who in wanted.values() if who[1] is not None)
+    return {key: (session, known.get(wanted[key])) for key, session in found.items()}
+
+
+def _user_pk(data: Any) -> Any:
+    try:
+        return get_user_model()._meta.pk.to_python(data[SESSION_KEY])
+    except (KeyError, ValidationError):
+        return None
+
+
+def _by_session(sign_in: SignIn, session: Session | None, user: Any) -> SignIn | Close:
+    if session is None or _user_pk(session.data) != sign_in.user_pk:
+        return Close.OTHER_USER
+    if user is None:
+        return Close.NO_SESSION
+    now = replace(sign_in, expires=session.expires)
+    return Close.OTHER_USER if now.is_over or not _is_verified(session.data, user) else now
+
+
+def _is_verified(data: dict[str, Any], user: Any) -> bool:
+    """Return whether the password is that of the login, as Django does, older secret keys included."""
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    given = data.get(HASH_SESSION_KEY) or ""
+    valid = [user.get_session_auth_hash()]
+    if hasattr(user, "get_session_auth_fallback_hash"):
+        valid += user.get_session_auth_fallback_hash()
+    return any(constant_time_compare(given, one) for one in valid)
+
+
+# Without one
+
+
+def _of_middleware(user: Any, session: Any) -> SignIn | None:
+    """Return what the session says where that is what the middleware has gone by."""
+    if session.session_key and _user_pk(session) == user.pk:
+        return _of_sessions([session.session_key])[0]
+    return _of_user(user)
+
+
+def _of_user(user: Any) -> SignIn:
+    return SignIn(user_pk=user.pk, fingerprint=_fingerprint(user))
+
+
+def _by_fingerprint(sign_in: SignIn, user: Any) -> SignIn | Close:
+    if user is None:
+        return Close.NO_SESSION
+    if not sign_in.fingerprint or _fingerprint(user) == sign_in.fingerprint:
+        return sign_in
+    return Close.OTHER_USER if user.is_active else Close.NO_SESSION
+
+
+def _fingerprint(user: Any) -> str:
+    """Return what changes with the password and when the user is deactivated; empty where only existence counts."""
+    if not hasattr(user, "get_session_auth_hash"):
+        return ""
+    state = f"{user.get_session_auth_hash()}:{getattr(user, 'is_active', True)}"
+    return hashlib.sha256(state.encode()).hexdigest()

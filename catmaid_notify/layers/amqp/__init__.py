@@ -1,0 +1,1 @@
+"""AMQP for the RabbitMQ channel layer: connections, publishing, consuming, frames."""

@@ -1,0 +1,171 @@
+"""Between the socket of a broker connection and aiormq: the frames of the hot path go past it.
+
+aiormq reads three frames for each delivery and one for each confirm, through a stream, a lock and a task that is woken
+for them, and writes through a queue and another task; that costs more than all that we do with a message. So whoever
+asks for the frames of a channel sees them as soon as the socket has them, and may write to the socket at once. All
+else is left to aiormq: opening, authentication, TLS, heartbeats, declaring, closing, errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from aiormq.connection import TransportFactory
+from aiormq.exceptions import AMQPConnectionError
+from yarl import URL
+
+from catmaid_notify.layers.amqp.socket_writer import Outlet
+
+HEADER: Final = struct.Struct(">BHI")
+"""Type, channel number and size of a frame: AMQP 0-9-1, 4.2.3. One byte follows its payload."""
+END: Final = 0xCE
+METHOD, CONTENT_HEADER, CONTENT_BODY, _HEARTBEAT = 1, 2, 3, 8
+"""Types of frames."""
+KINDS: Final = (METHOD, CONTENT_HEADER, CONTENT_BODY, _HEARTBEAT)
+HEARTBEAT: Final = HEADER.pack(_HEARTBEAT, 0, 0) + bytes((END,))
+SIGN_SECONDS: Final = 1.0
+"""How often aiormq is told that the broker lives when all that comes goes past it: it counts heartbeats."""
+
+Taker = Callable[[int, bytes], bool]
+"""Gets type and payload of a frame; what it returns true for goes no further. It must not raise."""
+
+
+class Tap(asyncio.StreamReaderProtocol):
+    """The protocol of one connection. All methods but `try_write` belong to its loop."""
+
+    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        """``reader`` is aiormq's."""
+        super().__init__(reader, loop=loop)
+        self._loop = loop
+        self._takers: dict[int, Taker] = {}
+        self._begun = b""
+        """Of a frame whose end has not come yet."""
+        self._fed = 0.0
+        """When aiormq got something last."""
+        self._socket: asyncio.Transport | None = None
+        self._outlet: Outlet | None = None
+        self._is_broken = False
+        self._resting: asyncio.TimerHandle | None = None
+
+    def take(self, channel_number: int, taker: Taker) -> None:
+        """Let ``taker`` see each frame of a channel from now on."""
+        self._takers[channel_number] = taker
+
+    def write(self, frames: bytes) -> None:
+        """Write whole frames to the socket, past what aiormq may still have in its queue."""
+        if self._outlet is not None:
+            self._outlet.write(frames)
+
+    def try_write(self, frames: bytes) -> bool:
+        """Write whole frames if the socket takes them at once; from any thread. Returns whether that is so."""
+        outlet = self._outlet  # the loop may let go of it at any time
+        return outlet is not None and outlet.try_write(frames)
+
+    def rest(self, seconds: float) -> None:
+        """Leave what comes in the socket, for so long at most: then one look is enough for much."""
+        if self._socket is not None and self._resting is None and not self._socket.is_closing():
+            self._socket.pause_reading()
+            self._resting = self._loop.call_later(seconds, self.go_on)
+
+    def go_on(self) -> None:
+        """End a `rest`."""
+        if self._socket is not None and self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+            if not self._socket.is_closing():
+                self._socket.resume_reading()
+
+    # asyncio calls these
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket."""
+        super().connection_made(transport)
+        self._socket = cast("asyncio.Transport", transport)
+        self._outlet = Outlet(self._socket, self._loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the socket."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._socket = None
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:
+        """Let aiormq see where the last frame was cut off."""
+        if self._begun:
+            super().data_received(self._begun)
+        return bool(super().eof_received())
+
+    def data_received(self, data: bytes) -> None:
+        """Hand whole frames to those who take them, and all else to aiormq."""
+        if not self._is_broken:
+            data = self._without_taken(self._begun + data if self._begun else data)
+        if data:
+            self._fed = self._loop.time()
+            super().data_received(data)
+
+    def _without_taken(self, data: bytes) -> bytes:
+        position, end = 0, len(data)
+        left: list[bytes] = []
+        while position + HEADER.size < end:
+            kind, channel_number, size = HEADER.unpack_from(data, position)
+            last = position + HEADER.size + size
+            if last >= end and kind in KINDS:
+                break
+            if kind not in KINDS or data[last] != END:
+                # No frame at all; a server that speaks another protocol says its name. aiormq has words for that.
+                self._is_broken = True
+                left.append(data[position:])
+                position = end
+                break
+            taker = self._takers.get(channel_number)
+            if taker is None or not taker(kind, data[position + HEADER.size : last]):
+                left.append(data[position : last + 1])
+            position = last + 1
+        self._begun = data[position:]
+        if position and not left and self._loop.time() - self._fed >= SIGN_SECONDS:
+            return HEARTBEAT
+        return b"".join(left)
+
+
+class _Writer(asyncio.StreamWriter):
+    """What aiormq writes to, so that no frame of its own gets into one of another thread's."""
+
+    def __init__(self, transport: asyncio.WriteTransport, tap: Tap, *args: Any) -> None:
+        super().__init__(transport, tap, *args)
+        self._tap = tap
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._tap.write(bytes(data))
+
+
+class TappedTransports(TransportFactory):
+    """Connects as aiormq does, TCP or TLS, with a `Tap` on the socket."""
+
+    tap: Tap | None = None
+    """Of the connection that was made last."""
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection; called by aiormq.
+
+        Raises:
+            aiormq.exceptions.AMQPConnectionError: it can't be opened.
+        """
+        tls = kwargs.pop("ssl_context_provider")
+        context = await tls.get_context() if url.scheme == "amqps" else None
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        tap = Tap(reader, loop)
+        try:
+            host, port = str(url.host), url.port or 0
+            transport, _ = await loop.create_connection(lambda: tap, host, port, ssl=context, **kwargs)
+        except OSError as error:
+            raise AMQPConnectionError(*error.args) from error
+        self.tap = tap
+        return reader, _Writer(transport, tap, reader, loop)

@@ -1,0 +1,200 @@
+"""The receiving side of the layer on one event loop: which channels and groups are here, and what came for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import string
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.layers import codec
+from catmaid_notify.layers.amqp.consumer import Receiver
+from catmaid_notify.layers.amqp.publisher import Publisher
+from catmaid_notify.layers.channel_buffer import Mailbox
+from catmaid_notify.layers.groups import Groups
+from catmaid_notify.layers.options import LayerOptions
+from catmaid_notify.layers.worker_queues import SharedReceiver
+
+logger = logging.getLogger("catmaid_notify.layers")
+
+SAY_SECONDS: Final = 60.0
+"""How often a kind of loss is logged at most."""
+WATCH_SECONDS: Final = 10.0
+"""How often a message is sent through the broker to ourselves, and what nobody has received is looked through."""
+WATCH_WAIT_SECONDS: Final = 5.0
+"""How long it may take."""
+LETTERS: Final = string.ascii_letters
+Listener = Callable[[dict[str, Any]], None]
+
+
+def random_name(length: int = 12) -> str:
+    """Return letters that no one can guess or hit by chance."""
+    return "".join(secrets.choice(LETTERS) for _ in range(length))
+
+
+class LoopLayer:
+    """Channels and groups of one event loop. All methods belong to that loop."""
+
+    def __init__(
+        self,
+        options: LayerOptions,
+        *,
+        capacity_of: Callable[[str], int],
+        send_to_group: Callable[[str, dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        self._options = options
+        self._codec = options.codec
+        self._capacity_of = capacity_of
+        self._send_to_group = send_to_group
+        self.queue_name = f"channels_{random_name()}"
+        """First part of the names of all channels here."""
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._groups = Groups()
+        self._watch_group = f"catmaid-notify-watch.{self.queue_name}"
+        self._watched = asyncio.Event()
+        self.receiver = Receiver(options, queue_name=self.queue_name, on_body=self._on_body, watch=self._watch)
+        self.shared = SharedReceiver(options, capacity_of=capacity_of)
+        self._publisher: Publisher | None = None
+        self.dropped = 0
+        """Messages that found no room."""
+        self.undecodable = 0
+        """Messages that were none."""
+        self._said: dict[str, float] = {}
+
+    async def new_channel(self) -> str:
+        """Return a new channel name of this loop, once what is sent to it would arrive."""
+        await self.receiver.connected()
+        return f"{self.queue_name}!{random_name()}"
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """Wait for a message on a channel of this loop."""
+        self.receiver.start()
+        mailbox = self._mailbox(channel)
+        try:
+            return await mailbox.get()
+        finally:
+            if mailbox.is_unused and self._mailboxes.get(channel) is mailbox:
+                del self._mailboxes[channel]
+
+    def listen(self, channel: str, listener: Listener) -> None:
+        """Hand each message for a channel to ``listener`` as it comes, in place of those who `receive`."""
+        self._listeners[channel] = listener
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Add a channel; returns once the broker sends us what goes to the group.
+
+        Raises:
+            BrokerUnavailable: not within the time-out; the channel is not in the group then.
+        """
+        self.receiver.start()
+        self._groups.add(group, channel)
+        try:
+            await self.receiver.bind(group)
+        except (BrokerUnavailable, asyncio.CancelledError):
+            self.group_discard(group, channel)
+            raise
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """Remove a channel; the broker is told in the background."""
+        if self._groups.discard(group, channel):
+            self.receiver.unbind(group)
+
+    def flush(self) -> None:
+        """Forget all messages and groups of this loop."""
+        for group in self._groups.clear():
+            self.receiver.unbind(group)
+        self._mailboxes.clear()
+
+    def is_full(self, channel: str) -> bool:
+        """Return whether a channel of this loop has no room."""
+        mailbox = self._mailboxes.get(channel)
+        return mailbox is not None and mailbox.is_full
+
+    @property
+    def publisher(self) -> Publisher:
+        """What this loop sends by itself, over a connection of its own, made at the first call."""
+        if self._publisher is None:
+            self._publisher = Publisher(self._options, asyncio.get_running_loop(), is_local=True)
+        return self._publisher
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        if self._publisher is not None:
+            await self._publisher.close()
+        await self.receiver.close()
+        await self.shared.close()
+
+    def _on_body(self, body: bytes) -> None:
+        try:
+            key, receiver, message = self._codec.unpack(body)
+        except codec.Undecodable as error:
+            self.undecodable += 1
+            self._say("undecodable", "Undecodable message dropped: count=%d reason=%s", self.undecodable, error)
+            return
+        if key == codec.CHANNEL_KEY:
+            self._deliver(receiver, message)
+            return
+        if receiver == self._watch_group:
+            self._watched.set()
+            return
+        message.group = receiver
+        for index, channel in enumerate(self._groups.members(receiver)):
+            self._deliver(channel, message.copied() if index else message)
+
+    def _deliver(self, channel: str, message: dict[str, Any]) -> None:
+        listener = self._listeners.get(channel)
+        if listener is not None:
+            try:
+                listener(message)
+            except Exception:  # the messages behind it, and the connection, are not to suffer
+                logger.exception("A listener failed, its message is lost: channel=%s", channel)
+            return
+        mailbox = self._mailbox(channel)
+        if not mailbox.put(message):
+            self.dropped += 1
+            text = "Message dropped, its channel is full: count=%d capacity=%d"
+            self._say("full", text, self.dropped, mailbox.capacity)
+
+    def _mailbox(self, channel: str) -> Mailbox:
+        mailbox = self._mailboxes.get(channel)
+        if mailbox is None:
+            mailbox = self._mailboxes[channel] = Mailbox(self._capacity_of(channel), self._options.expiry)
+        return mailbox
+
+    def _sweep(self) -> None:
+        """Let go of what was sent to channels that nobody receives from any more: nothing says that one is gone."""
+        for channel, mailbox in list(self._mailboxes.items()):
+            mailbox.drop_expired()
+            if mailbox.is_unused:
+                del self._mailboxes[channel]
+
+    async def _watch(self) -> None:
+        """Sweep, and send messages to ourselves; raise when one that the broker has taken does not arrive.
+
+        A queue, an exchange or a binding can be deleted under us, and the broker says nothing or little about it.
+        """
+        await self.receiver.bind(self._watch_group)
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self._sweep()
+            self._watched.clear()
+            try:
+                await self._send_to_group(self._watch_group, {})
+            except BrokerUnavailable:
+                continue  # publishing has a connection of its own, which cares for itself
+            try:
+                async with asyncio.timeout(WATCH_WAIT_SECONDS):
+                    await self._watched.wait()
+            except TimeoutError:
+                raise ConnectionError("messages to ourselves do not arrive; was a queue or exchange deleted?") from None
+
+    def _say(self, kind: str, text: str, *values: object) -> None:
+        now = time.monotonic()
+        if now - self._said.get(kind, -SAY_SECONDS) >= SAY_SECONDS:
+            self._said[kind] = now
+            logger.warning(text, *values)

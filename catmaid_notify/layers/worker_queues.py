@@ -1,0 +1,177 @@
+"""Normal channels: queues in the broker that any process may send to and any worker may receive from.
+
+What Channels' ``manage.py runworker`` needs. The queues are durable, since newer brokers refuse transient ones that
+several connections share, and they go when nobody has used them for a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from aio_pika.abc import AbstractConnection
+from aiormq import spec
+from aiormq.abc import AbstractChannel, DeliveredMessage
+
+from catmaid_notify.layers import codec
+from catmaid_notify.layers.amqp.connection import AMQP_ERRORS, Connection
+from catmaid_notify.layers.options import LayerOptions
+
+PREFETCH: Final = 10
+"""Messages that one process takes ahead; few, so that all workers get some."""
+LINGER_SECONDS: Final = 1.0
+"""How long a queue is consumed after the last ``receive`` ended, for the next one to come."""
+UNUSED_SECONDS: Final = 24 * 3600
+
+
+def queue_of(channel: str) -> str:
+    """Return the name of the queue of a normal channel."""
+    return f"channel.{channel}"
+
+
+def queue_arguments(options: LayerOptions, capacity: int) -> dict[str, Any]:
+    """Return how that queue is declared; sender and receiver must agree."""
+    return {
+        "x-expires": UNUSED_SECONDS * 1000,
+        "x-max-length": capacity,
+        "x-overflow": "reject-publish",
+        "x-message-ttl": int(options.expiry * 1000),
+    }
+
+
+class _Consumer:
+    """What one process has taken from one normal channel."""
+
+    def __init__(self) -> None:
+        self.taken: deque[tuple[int, dict[str, Any]]] = deque()
+        self.waiters: deque[asyncio.Future[None]] = deque()
+        self.receivers = 0
+        self.tag: str | None = None
+        self.release: asyncio.TimerHandle | None = None
+
+    def wake_one(self) -> None:
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+class SharedReceiver:
+    """Receives from normal channels on one event loop, over a connection of its own, made when first needed.
+
+    A message is acknowledged when `receive` returns it; what a process has taken and nobody received goes back.
+    """
+
+    def __init__(self, options: LayerOptions, *, capacity_of: Any) -> None:
+        self._options = options
+        self._codec = options.codec
+        self._capacity_of = capacity_of
+        self._consumers: dict[str, _Consumer] = {}
+        self._channel: AbstractChannel | None = None
+        self._connection = Connection(options, name="working", set_up=self._set_up)
+        self._task: asyncio.Task[None] | None = None
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """Wait for a message on a normal channel; of several receivers, here and elsewhere, one gets it."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._connection.run())
+        consumer = self._consumers.setdefault(channel, _Consumer())
+        consumer.receivers += 1
+        if consumer.release is not None:
+            consumer.release.cancel()
+            consumer.release = None
+        try:
+            if consumer.tag is None and self._channel is not None and self._connection.is_up.is_set():
+                await self._consume(self._channel, channel, consumer)
+            return await self._take(consumer)
+        finally:
+            consumer.receivers -= 1
+            if not consumer.receivers:
+                loop = asyncio.get_running_loop()
+                consumer.release = loop.call_later(LINGER_SECONDS, self._release_soon, channel, consumer)
+
+    async def close(self) -> None:
+        """Close the connection; what was taken and not received goes back to the broker."""
+        for consumer in self._consumers.values():
+            if consumer.release is not None:
+                consumer.release.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, *self._releasing, return_exceptions=True)
+            self._task = None
+
+    async def _take(self, consumer: _Consumer) -> dict[str, Any]:
+        while True:
+            while consumer.taken and self._channel is not None:
+                tag, message = consumer.taken.popleft()
+                try:
+                    await self._channel.basic_ack(tag)
+                except AMQP_ERRORS:
+                    break  # the connection is gone, and the broker gives the message to somebody
+                return message
+            waiter = asyncio.get_running_loop().create_future()
+            consumer.waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    consumer.wake_one()
+                raise
+            finally:
+                if waiter in consumer.waiters:
+                    consumer.waiters.remove(waiter)
+
+    async def _set_up(self, connection: AbstractConnection) -> Awaitable[Any]:
+        channel = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
+        await channel.basic_qos(prefetch_count=PREFETCH)
+        self._channel = channel
+        for name, consumer in self._consumers.items():
+            consumer.taken.clear()  # of the lost connection: the broker has them again
+            consumer.tag = None
+            if consumer.receivers:
+                await self._consume(channel, name, consumer)
+        broken: Awaitable[Any] = asyncio.ensure_future(channel.closing)
+        return broken
+
+    async def _consume(self, channel: AbstractChannel, name: str, consumer: _Consumer) -> None:
+        consumer.tag = "pending"
+        arguments = queue_arguments(self._options, self._capacity_of(name))
+        await channel.queue_declare(queue_of(name), durable=True, arguments=arguments)
+
+        async def on_delivery(delivered: DeliveredMessage) -> None:
+            tag = delivered.delivery.delivery_tag if isinstance(delivered.delivery, spec.Basic.Deliver) else None
+            if tag is None:
+                return
+            try:
+                _, _, message = self._codec.unpack(delivered.body)
+            except codec.Undecodable:
+                await channel.basic_ack(tag)  # it would come again and again
+                return
+            consumer.taken.append((tag, message))
+            consumer.wake_one()
+
+        consumed = await channel.basic_consume(queue_of(name), on_delivery, no_ack=False)
+        consumer.tag = consumed.consumer_tag
+
+    def _release_soon(self, name: str, consumer: _Consumer) -> None:
+        task = asyncio.get_running_loop().create_task(self._release(name, consumer))
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+    async def _release(self, name: str, consumer: _Consumer) -> None:
+        """Give back what nobody here wants."""
+        if consumer.receivers or self._consumers.get(name) is not consumer:
+            return
+        del self._consumers[name]
+        if self._channel is None or consumer.tag is None:
+            return
+        try:
+            await self._channel.basic_cancel(consumer.tag)
+            for tag, _ in consumer.taken:
+                await self._channel.basic_nack(tag, requeue=True)
+        except AMQP_ERRORS:
+            pass  # the broker has it all again

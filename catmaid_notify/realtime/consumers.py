@@ -1,0 +1,143 @@
+"""The ASGI endpoints, all below ``/channels/``: the socket of updates, and the health of this process.
+
+Plain ASGI applications, async from end to end: Daphne can't stop while a sync consumer waits for its event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from catmaid_notify.auth import origins
+from catmaid_notify.auth.sign_in import SignIn, sign_in_of
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.protocol import SUBPROTOCOL, Close, user_key
+from catmaid_notify.realtime import health, server_transport
+from catmaid_notify.realtime.commands import Client, hello
+from catmaid_notify.realtime.hub import Hub, get_hub
+from catmaid_notify.realtime.socket import Socket
+
+security_logger = logging.getLogger("catmaid_notify.security")
+logger = logging.getLogger("catmaid_notify")
+
+CLOSE_SECONDS: Final = 2.0
+"""How long a client may take to read that it is closed; then the connection is cut."""
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class UpdatesConsumer:
+    """One WebSocket at ``/channels/updates/``. Groups come from the session's user, never from what a client says."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._user_key = "-"
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def as_asgi(cls) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """Return the ASGI application."""
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await cls(scope, receive, send).run()
+
+        return application
+
+    async def run(self) -> None:
+        """Serve the connection until it is closed."""
+        await self._receive()  # websocket.connect
+        if not origins.is_allowed(self._scope["headers"], secure=self._scope.get("scheme") == "wss"):
+            self._log("origin", 403)
+            await self._send({"type": "websocket.close"})
+            return
+        # Accept before asking the database: a refused handshake tells a script nothing, a close code does.
+        offered = [name for name in self._scope.get("subprotocols", ()) if name.startswith("catmaid-notify.")]
+        is_v1 = SUBPROTOCOL in offered
+        await self._send(
+            {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if is_v1 else next(iter(offered), None)}
+        )
+        if offered and not is_v1:
+            await self._close_now(Close.OLD_DIALECT)
+            return
+        try:
+            sign_in = await sign_in_of(self._scope)
+        except Exception as error:  # noqa: BLE001 - the database is away, or a backend of the site fails
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("Socket refused, nothing says whose it is: reason=%s", reason)
+            await self._close_now(Close.NO_BROKER)
+            return
+        if sign_in is None:
+            await self._close_now(Close.NO_SESSION)
+            return
+        self._user_key = user_key(sign_in.user_pk)
+        await self._serve(get_hub(), sign_in, is_v1=is_v1)
+
+    async def _serve(self, hub: Hub, sign_in: SignIn, *, is_v1: bool) -> None:
+        socket = Socket(self._send, sign_in=sign_in, is_v1=is_v1, on_close=self._close_soon)
+        if hub.count(socket.group) >= conf.SOCKETS_PER_USER:
+            await self._close_now(Close.TOO_MANY_SOCKETS)
+            return
+        try:
+            await hub.join(socket)
+            if is_v1:
+                socket.push(hello(self._user_key))
+            await self._listen(hub, socket)
+        except BrokerUnavailable as error:
+            logger.warning("Socket refused, no broker: reason=%s", error)
+            await self._close_now(Close.NO_BROKER)
+        finally:
+            hub.leave(socket)
+
+    async def _listen(self, hub: Hub, socket: Socket) -> None:
+        client = Client(socket, hub.following)
+        while (event := await self._receive())["type"] != "websocket.disconnect":
+            client.said(event)
+
+    def _close_soon(self, code: int) -> None:
+        """Close from code that can't wait, such as the hub's."""
+        self._closing = asyncio.get_running_loop().create_task(self._close_now(code))
+
+    async def _close_now(self, code: int) -> None:
+        if code != Close.NO_BROKER:
+            self._log(Close(code).name.lower(), code)
+        # Before closing, which waits for whoever doesn't read.
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, server_transport.cut, self._send)
+        try:
+            await self._send({"type": "websocket.close", "code": int(code)})
+        except Exception as error:  # noqa: BLE001 - servers raise different ones when the client was faster
+            logger.debug("Socket not closed, the client was faster: reason=%r", error)
+
+    def _log(self, why: str, code: int) -> None:
+        origin = b",".join(value for name, value in self._scope["headers"] if name.lower() == b"origin")
+        security_logger.info(
+            "Socket refused: why=%s code=%d user=%.100r origin=%.100r",
+            why,
+            code,
+            self._user_key,
+            origin.decode("latin-1"),
+        )
+
+
+class HealthConsumer:
+    """``/channels/health/``: whether the broker, the database and the hub of this process are well, as JSON."""
+
+    @classmethod
+    def as_asgi(cls) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """Return the ASGI application."""
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            status, body = (405, b'{"error":"use GET"}')
+            if scope["method"] in ("GET", "HEAD"):
+                status, body = await health.report(get_hub())
+            headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+        return application

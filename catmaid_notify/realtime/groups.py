@@ -1,0 +1,136 @@
+"""Groups of the channel layer: the local sockets of each, and the one channel by which this loop is in all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import BrokerUnavailable
+from catmaid_notify.realtime.socket import Socket
+
+logger = logging.getLogger("catmaid_notify")
+
+
+class Room:
+    """The local sockets of one group."""
+
+    __slots__ = ("joining", "leave", "pk", "pushed", "sockets")
+
+    def __init__(self, pk: Any) -> None:
+        self.pk = pk
+        """The user whose group this is; ``None``: a topic's."""
+        self.joining: asyncio.Task[None] | None = None
+        """``None`` once the layer sends us what goes to the group."""
+        self.sockets: set[Socket] = set()
+        self.pushed: dict[int, float] = {}
+        """Ids of the stored messages that went to this group here, and when; what reconciling needs not push again."""
+        self.leave: asyncio.TimerHandle | None = None
+
+
+class Rooms:
+    """The rooms of one loop. The first socket of a group joins it, the last one leaving lingers."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._channel = ""
+        self._channel_lock = asyncio.Lock()
+        self._rooms: dict[str, Room] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def get(self, group: str) -> Room | None:
+        """Return a room if there is one."""
+        return self._rooms.get(group)
+
+    def of_users(self) -> Iterator[tuple[str, Room]]:
+        """Yield the groups of users that have sockets here."""
+        return ((group, room) for group, room in self._rooms.items() if room.sockets and room.pk is not None)
+
+    async def enter(self, socket: Socket, group: str, *, pk: Any = None) -> None:
+        """Let a socket get what goes to a group; returns once the layer has the membership.
+
+        Raises:
+            BrokerUnavailable: the layer did not answer in time.
+        """
+        room = self._rooms.get(group)
+        if room is None:
+            room = self._rooms[group] = Room(pk)
+            room.joining = asyncio.get_running_loop().create_task(self._join(group, room))
+        if room.leave is not None:
+            room.leave.cancel()
+            room.leave = None
+        room.sockets.add(socket)
+        if room.joining is None:
+            return
+        try:
+            # Shielded: others may wait for the same membership.
+            await asyncio.shield(room.joining)
+        except BaseException:
+            self.exit(socket, group)
+            raise
+
+    def exit(self, socket: Socket, group: str) -> None:
+        """Take a socket out; the group is left some seconds after the last one, so that a reload costs nothing."""
+        room = self._rooms.get(group)
+        if room is None:
+            return
+        room.sockets.discard(socket)
+        if not room.sockets and room.leave is None:
+            loop = asyncio.get_running_loop()
+            room.leave = loop.call_later(conf.GROUP_LINGER_SECONDS, self._leave, group, room)
+
+    async def channel(self) -> str:
+        """Return the channel, made by whoever needs it first; layers may take their time to make one."""
+        async with self._channel_lock:
+            if not self._channel:
+                async with asyncio.timeout(conf.CONNECT_SECONDS):
+                    self._channel = await self._layer.new_channel()
+            return self._channel
+
+    async def join_again(self, *others: str) -> None:
+        """Join all rooms' groups once more, and some others, for layers that forget who is in a group.
+
+        Raises:
+            Exception: what the layer raises, or a time-out; some groups may have been joined by then.
+        """
+        channel = await self.channel()
+        for group in (*others, *self._rooms):
+            async with asyncio.timeout(conf.CONNECT_SECONDS):
+                await self._layer.group_add(group, channel)
+            if group not in others and group not in self._rooms:
+                await self._discard(group)  # left meanwhile; the layer may have seen both in the other order
+
+    async def _join(self, group: str, room: Room) -> None:
+        try:
+            if self._layer is not None:
+                async with asyncio.timeout(conf.CONNECT_SECONDS):
+                    await self._layer.group_add(group, await self.channel())
+        except Exception as error:
+            if self._rooms.get(group) is room:
+                del self._rooms[group]
+            if isinstance(error, BrokerUnavailable):
+                raise
+            raise BrokerUnavailable(
+                f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
+            ) from error
+        room.joining = None
+
+    def _leave(self, group: str, room: Room) -> None:
+        if room.sockets or self._rooms.get(group) is not room:
+            return
+        del self._rooms[group]
+        if self._layer is not None and self._channel:
+            task = asyncio.get_running_loop().create_task(self._discard(group))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _discard(self, group: str) -> None:
+        try:
+            async with asyncio.timeout(conf.CONNECT_SECONDS):
+                await self._layer.group_discard(group, self._channel)
+            if group in self._rooms:  # somebody came meanwhile; the layer may have seen both in the other order
+                await self._layer.group_add(group, self._channel)
+        except Exception as error:  # noqa: BLE001 - nobody waits; at worst we receive what nobody wants
+            logger.debug("Group not left: group=%s reason=%s", group, error)

@@ -1,0 +1,303 @@
+"""One mailbox a process: groups on one side, local sockets on the other.
+
+Channels' usual consumer has a channel, a group membership and a task for each socket. The hub owns one channel for all;
+the first local socket of a group joins it, the last one leaving lingers, and a frame is encoded once, by its sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+import weakref
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from channels.layers import channel_layers
+from django.conf import settings
+
+from catmaid_notify import push
+from catmaid_notify.auth import sessions
+from catmaid_notify.conf import conf
+from catmaid_notify.protocol import EVERYONE, LAYER_TYPE
+from catmaid_notify.realtime import reconcile
+from catmaid_notify.realtime.groups import Rooms
+from catmaid_notify.realtime.heartbeat import Pings
+from catmaid_notify.realtime.presence_writer import Recorder
+from catmaid_notify.realtime.revocation import Guard
+from catmaid_notify.realtime.socket import Socket, size_of
+from catmaid_notify.realtime.subscriptions import Following
+from catmaid_notify.utils.asyncio import being_cancelled, set_within
+
+logger = logging.getLogger("catmaid_notify")
+
+AGE_SLACK_SECONDS = 1.0
+"""How much older than its socket a message may seem: databases round, and losing one is worse than showing it twice."""
+RETRY_SECONDS = 2.0
+"""How long to wait before the layer is asked again after an error."""
+GROUP_EXPIRY_SECONDS = 86400
+"""After how long a layer that doesn't say it may forget who is in a group; the default of Channels' specification."""
+JOIN_AGAIN_SECONDS_MAX = 3600
+"""How late it is found out that a layer has forgotten our groups where nothing failed."""
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def get_hub() -> Hub:
+    """Return the hub of the running loop, started at the first call: Daphne has no lifespan events."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = Hub()
+        found.start()
+    return found
+
+
+class Hub:
+    """Connects one loop's sockets with the channel layer. All methods belong to that loop."""
+
+    def __init__(self) -> None:
+        configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
+        self._layer: Any = channel_layers[conf.CHANNEL_LAYER] if configured else None
+        self._rooms = Rooms(self._layer)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._duties: list[asyncio.Task[None]] = []
+        self._reconcile_now = asyncio.Event()
+        self._join_again_now = asyncio.Event()
+        self._alive: set[Socket] = set()
+        self._guard = Guard(self._alive)
+        self._pings = Pings(self._alive)
+        self._presence = Recorder()
+        self.following = Following(self._rooms, self._presence)
+        self.reconciler = reconcile.Reconciler()
+
+    def start(self) -> None:
+        """Start receiving, reconciling, pinging and checking."""
+        push.set_local_hub(asyncio.get_running_loop(), self.deliver)
+        duties = (
+            self._receive_forever(),
+            self._join_again_forever(),
+            self._reconcile_forever(),
+            self._pings.run_forever(),
+            self._guard.run_forever(),
+            self._presence.run_forever(),
+            self.following.run_forever(),
+        )
+        self._duties = [self._spawn(duty) for duty in duties]
+        if hasattr(self._layer, "on_connected"):
+            self._layer.on_connected(self._reconcile_now.set)
+
+    @property
+    def sockets(self) -> int:
+        """Open sockets of this process."""
+        return len(self._alive)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all tasks of the hub run."""
+        return bool(self._duties) and not any(duty.done() for duty in self._duties)
+
+    async def check_layer(self, seconds: float) -> bool:
+        """Return whether the channel layer answers within so many seconds."""
+        if self._layer is None:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                await self._rooms.channel()  # else the receiving side of a process that has just begun looks broken
+                # A group of our own, so nobody gets what is sent to find out whether sending works.
+                await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
+        except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
+            logger.debug("Channel layer not well: reason=%s: %s", type(error).__name__, error)
+            return False
+        return not getattr(self._layer, "state", "")
+
+    # Sockets
+
+    async def join(self, socket: Socket) -> None:
+        """Let a socket get what goes to its user; returns once the layer has the membership.
+
+        Raises:
+            BrokerUnavailable: the layer did not answer in time.
+        """
+        self._alive.add(socket)
+        self._presence.add(socket.sign_in.user_pk)
+        self._pings.watch(socket)
+        self._guard.watch(socket)
+        try:
+            await self._rooms.enter(socket, socket.group, pk=socket.sign_in.user_pk)
+        except BaseException:
+            self.leave(socket)
+            raise
+
+    def leave(self, socket: Socket) -> None:
+        """Forget a socket."""
+        if socket in self._alive:
+            self._alive.discard(socket)
+            self._presence.remove(socket.sign_in.user_pk)
+            self.following.forget(socket)
+        socket.gone()
+        self._rooms.exit(socket, socket.group)
+
+    def count(self, group: str) -> int:
+        """Return how many sockets of this group are open here."""
+        room = self._rooms.get(group)
+        return len(room.sockets) if room else 0
+
+    # Messages
+
+    def deliver(self, group: str, message: dict[str, Any], *, age: float = 0) -> None:
+        """Send a message of the layer to the local sockets of its group.
+
+        What is ``age`` seconds old is not sent to plain sockets that came later: they have asked for what was there
+        and would show it twice, while clients of our own dialect drop what they know.
+        """
+        sockets = self._meant(group, message)
+        if not sockets or self._guard.obey(message, sockets) or self.following.obey(group, message, sockets):
+            return
+        data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
+        plain_text = data if isinstance(data, str) else None
+        v1_text = v1 if isinstance(v1, str) else plain_text
+        if plain_text is None and v1_text is None:
+            return
+        room = self._rooms.get(group)
+        if isinstance(message_id, int) and room is not None:
+            if message_id in room.pushed:
+                return  # reconciling was faster than the broker, or the broker delivered twice
+            room.pushed[message_id] = time.monotonic()
+        created = time.monotonic() - age + AGE_SLACK_SECONDS if age else math.inf
+        plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
+        if max(plain_size, v1_size) > conf.UNACKED_BYTES_MAX // 2:
+            # Somebody else's: what is published by this app is much smaller. It would close all sockets of the group.
+            logger.warning("Frame dropped, too large: group=%.100r bytes=%d", group, max(plain_size, v1_size))
+            return
+        for socket in sockets:
+            if socket.is_v1:
+                if v1_text is not None:
+                    socket.push(v1_text, v1_size)
+            elif plain_text is not None and created >= socket.opened:
+                socket.push(plain_text, plain_size)
+
+    def _meant(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
+        """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves the room."""
+        if group == EVERYONE:
+            return self._meant_of_everyone(message.get("to"))
+        room = self._rooms.get(group)
+        if room is None:
+            return ()
+        session = message.get("session")
+        if session is None:
+            return tuple(room.sockets)
+        keys = ((socket, socket.sign_in.session_key) for socket in room.sockets)
+        return [socket for socket, key in keys if key and sessions.digest(key) == session]
+
+    def _meant_of_everyone(self, groups: Any) -> Sequence[Socket]:
+        if groups is None:
+            return tuple(self._alive)
+        if not isinstance(groups, list):
+            return ()
+        rooms = (self._rooms.get(group) for group in groups if isinstance(group, str))
+        return [socket for room in rooms if room is not None for socket in room.sockets]
+
+    async def _receive_forever(self) -> None:
+        if self._layer is None:
+            logger.warning("No channel layer %r is configured; pages ask every minute.", conf.CHANNEL_LAYER)
+            await asyncio.Event().wait()
+        failed = False
+        while True:
+            try:
+                channel = await self._rooms.channel()
+                if hasattr(self._layer, "listen"):
+                    self._layer.listen(channel, self._take)  # what is received below is nothing, then
+                await self._layer.group_add(EVERYONE, channel)
+                if failed:
+                    failed = False
+                    self._join_again_now.set()
+                await self._receive(channel)
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
+                failed = True
+                logger.warning("Receiving failed, trying again: reason=%s: %s", type(error).__name__, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _receive(self, channel: str) -> None:
+        """Receive until nothing has come for as long as the layer's driver waits.
+
+        redis-py 8 gives up when channels_redis would ask again, and its time-out is not Python's.
+        """
+        while True:
+            asked = time.monotonic()
+            try:
+                message = await self._layer.receive(channel)
+            except Exception as error:
+                if type(error).__name__ != "TimeoutError" or time.monotonic() - asked < RETRY_SECONDS:
+                    raise
+                return
+            self._take(message)
+
+    def _take(self, message: Any) -> None:
+        if not isinstance(message, dict) or message.get("type") != LAYER_TYPE:
+            return
+        group = getattr(message, "group", "") or message.get("group")
+        if isinstance(group, str):
+            self.deliver(group, message)
+
+    async def _join_again_forever(self) -> None:
+        """Stay in our groups where the layer forgets them: after its ``group_expiry``, and when its server restarts."""
+        if self._layer is None or hasattr(self._layer, "on_connected"):
+            await asyncio.Event().wait()  # such a layer keeps them itself
+        expiry = getattr(self._layer, "group_expiry", None) or GROUP_EXPIRY_SECONDS
+        while True:
+            await set_within(self._join_again_now, min(expiry / 4, JOIN_AGAIN_SECONDS_MAX))
+            self._join_again_now.clear()
+            try:
+                await self._rooms.join_again(EVERYONE)
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
+                logger.warning("Groups not joined again, trying again: reason=%s: %s", type(error).__name__, error)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._join_again_now.set()
+            else:
+                self._reconcile_now.set()
+
+    # Reconciling
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            await set_within(self._reconcile_now, conf.RECONCILE_SECONDS)
+            self._reconcile_now.clear()
+            await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        rooms = {room.pk: (group, room) for group, room in self._rooms.of_users()}
+        try:
+            missed = await self.reconciler.round(list(rooms))
+        except Exception as error:  # noqa: BLE001 - a database that is away comes back; the next round looks further back
+            logger.warning("Reconciling failed, trying again: reason=%s: %s", type(error).__name__, error)
+            return
+        pushed = 0
+        for message, age in missed:
+            group, room = rooms.get(message.user_id, ("", None))
+            if room is None or message.pk in room.pushed:
+                continue
+            pushed += 1
+            self.deliver(group, dict(message.as_layer_message()), age=age)
+        if pushed:
+            logger.info("Reconciled: pushed=%d", pushed)
+        oldest = time.monotonic() - self.reconciler.memory_seconds
+        for _group, room in rooms.values():
+            if room.pushed:
+                room.pushed = {pk: at for pk, at in room.pushed.items() if at >= oldest}
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("A task of the hub ended: reason=%r", task.exception(), exc_info=task.exception())

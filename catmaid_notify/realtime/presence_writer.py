@@ -1,0 +1,111 @@
+"""Writes down who is there, for `presence`: what has changed, every two seconds, in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+import uuid
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import router, transaction
+from django.db.models.functions import Now
+
+from catmaid_notify.conf import conf
+from catmaid_notify.models import Presence, SocketServer
+from catmaid_notify.protocol import user_key
+from catmaid_notify.utils import db_threads
+from catmaid_notify.utils.chunks import batches
+
+logger = logging.getLogger("catmaid_notify")
+
+WRITE_SECONDS: Final = 2.0
+"""How late others may learn that somebody came or went."""
+ROWS_PER_STATEMENT: Final = 500
+FORGET_SECONDS: Final = 300
+"""How long the rows of a process that has died are kept; it may have been stopped only."""
+
+Place = tuple[str, Any]
+"""A topic (empty: none in particular) and the primary key of a user."""
+
+
+class Recorder:
+    """Counts the sockets of one loop. All methods belong to that loop."""
+
+    def __init__(self) -> None:
+        self._id = uuid.uuid4().hex
+        self._counts: Counter[Place] = Counter()
+        self._changed: set[Place] = set()
+        self._beat_due = 0.0
+
+    def add(self, pk: Any, topic: str = "") -> None:
+        """Note that a socket of this user has come, or follows a topic."""
+        self._counts[topic, pk] += 1
+        self._changed.add((topic, pk))
+
+    def remove(self, pk: Any, topic: str = "") -> None:
+        """Note that it has gone, or follows no more."""
+        place = (topic, pk)
+        self._counts[place] -= 1
+        if self._counts[place] <= 0:
+            del self._counts[place]
+        self._changed.add(place)
+
+    async def run_forever(self) -> None:
+        """Write what has changed, and say that this process lives."""
+        while True:
+            await asyncio.sleep(min(WRITE_SECONDS, conf.PRESENCE_SECONDS))
+            beat = time.monotonic() >= self._beat_due
+            if not self._changed and not (beat and self._counts):
+                continue
+            try:
+                await self._write(beat=beat)
+            except Exception as error:  # noqa: BLE001 - a database that is away comes back
+                logger.warning("Presence not written, trying again: reason=%s: %s", type(error).__name__, error)
+                await asyncio.sleep(conf.PRESENCE_SECONDS)
+
+    async def _write(self, *, beat: bool) -> None:
+        if beat:
+            self._beat_due = time.monotonic() + conf.PRESENCE_SECONDS
+            if await db_threads.ask(_beat, self._id):
+                self._changed |= set(self._counts)  # our rows are gone, or never were there
+        changed, self._changed = self._changed, set()
+        try:
+            await db_threads.ask(_write, self._id, {place: self._counts.get(place, 0) for place in changed})
+        except BaseException:
+            self._changed |= changed
+            raise
+
+
+def _beat(server: str) -> bool:
+    """Say that this process lives, and forget those that don't; return whether its row had to be made."""
+    using = router.db_for_write(SocketServer)
+    servers = SocketServer.objects.using(using)
+    made = not servers.filter(pk=server).update(seen=Now())
+    if made:
+        servers.create(pk=server)
+    dead = list(servers.filter(seen__lt=Now() - timedelta(seconds=FORGET_SECONDS)).values_list("pk", flat=True))
+    if dead:
+        Presence.objects.using(using).filter(server__in=dead).delete()
+        servers.filter(pk__in=dead).delete()
+    return made
+
+
+def _write(server: str, counts: dict[Place, int]) -> None:
+    using = router.db_for_write(Presence)
+    rows = Presence.objects.using(using)
+    for batch in batches(counts.items(), ROWS_PER_STATEMENT):
+        made = [_row(server, place, count) for place, count in batch]
+        with transaction.atomic(using=using):
+            rows.filter(pk__in=[row.pk for row in made]).delete()
+            rows.bulk_create([row for row in made if row.sockets])
+
+
+def _row(server: str, place: Place, count: int) -> Presence:
+    topic, pk = place
+    key = user_key(pk)[:255]
+    name = hashlib.blake2b(f"{server}\0{topic}\0{key}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return Presence(pk=name, server_id=server, topic=topic, user_key=key, sockets=count)

@@ -1,0 +1,347 @@
+"""What the sockets of this process follow: asked for by pages, allowed by the site, asked again every minute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
+
+from catmaid_notify import topics
+from catmaid_notify.conf import conf
+from catmaid_notify.exceptions import UnknownTopic
+from catmaid_notify.protocol import Event, frame, user_key
+from catmaid_notify.realtime.groups import Rooms
+from catmaid_notify.realtime.presence_writer import Recorder
+from catmaid_notify.realtime.socket import Socket
+from catmaid_notify.topics import Topic, last_values, permissions
+from catmaid_notify.utils import db_threads
+from catmaid_notify.utils.asyncio import being_cancelled
+from catmaid_notify.utils.chunks import batches
+
+logger = logging.getLogger("catmaid_notify")
+security_logger = logging.getLogger("catmaid_notify.security")
+
+RETRY_SECONDS: Final = 2.0
+"""How long to wait before database or broker are asked again for what a page wants to follow."""
+TOPICS_AT_ONCE: Final = 200
+"""Topics of one page that are asked about in one go, so that others have their turn in between."""
+USERS_AT_ONCE: Final = 1000
+
+QUESTIONS_AT_ONCE: Final = 500
+WORKERS: Final = 2
+"""Rounds of questions under way at the same time, so that one slow answer does not delay all others."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """What a page wants."""
+
+    event: Event
+    topic: Any
+    ref: Any
+    payload: Any
+
+
+class _Follower:
+    """What one socket follows and wants."""
+
+    __slots__ = ("asked", "requests", "task", "topics")
+
+    def __init__(self) -> None:
+        self.topics: dict[str, Topic] = {}
+        self.asked = 0
+        """Topics that this socket has ever asked to follow."""
+        self.requests: list[_Request] = []
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Question(NamedTuple):
+    pk: Any
+    topics: list[Topic]
+    answer: asyncio.Future[set[Topic]]
+
+
+class Asker:
+    """Asks the site who may follow what. All methods belong to one loop."""
+
+    def __init__(self) -> None:
+        self._questions: list[_Question] = []
+        self._workers: set[asyncio.Task[None]] = set()
+
+    async def followable(self, pk: Any, topics: list[Topic]) -> set[Topic]:
+        """Return those of the topics that a user may follow.
+
+        Raises:
+            django.db.Error: what the database says.
+        """
+        if not topics:
+            return set()
+        loop = asyncio.get_running_loop()
+        question = _Question(pk, topics, loop.create_future())
+        self._questions.append(question)
+        if len(self._workers) < WORKERS:
+            worker = loop.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        return await question.answer
+
+    async def _work(self) -> None:
+        while self._questions:
+            questions, self._questions = (
+                self._questions[:QUESTIONS_AT_ONCE],
+                self._questions[QUESTIONS_AT_ONCE:],
+            )
+            pks: dict[Topic, set[Any]] = defaultdict(set)
+            for question in questions:
+                for topic in question.topics:
+                    pks[topic].add(question.pk)
+            try:
+                asked = [(topic, list(who)) for topic, who in pks.items()]
+                answers = await db_threads.ask_for_page(permissions.followers_among, asked)
+            except Exception as error:  # noqa: BLE001 - it belongs to who has asked
+                for question in questions:
+                    if not question.answer.done():
+                        question.answer.set_exception(error)
+                continue
+            allowed = dict(zip(pks, answers, strict=True))
+            for question in questions:
+                if not question.answer.done():  # whoever has gone meanwhile wants none
+                    question.answer.set_result({topic for topic in question.topics if question.pk in allowed[topic]})
+
+
+class Following:
+    """The followers among the sockets of one loop. All methods belong to that loop."""
+
+    def __init__(self, rooms: Rooms, presence: Recorder) -> None:
+        self._rooms = rooms
+        self._presence = presence
+        self._asker = Asker()
+        self._followers: dict[Socket, _Follower] = {}
+        self._due: dict[Topic, set[Socket]] = defaultdict(set)
+        self._wake = asyncio.Event()
+
+    def take(self, socket: Socket, event: Event, topic: Any, ref: Any, payload: Any) -> bool:
+        """Do what a page wants, in the order in which it asks; return whether that is one of its allowed topics.
+
+        Raises:
+            InvalidEvent: the answer can't be written, since topic or ref can't be repeated.
+        """
+        frame(event, ref=ref, topic=topic)
+        follower = self._followers.setdefault(socket, _Follower())
+        within = False
+        if event == Event.SUBSCRIBE:
+            within = follower.asked < conf.TOPICS_PER_SOCKET
+            follower.asked += 1
+        follower.requests.append(_Request(event, topic, ref, payload))
+        if follower.task is None:
+            follower.task = asyncio.get_running_loop().create_task(self._serve(socket, follower))
+        return within
+
+    def forget(self, socket: Socket) -> None:
+        """Let a socket that has gone follow nothing."""
+        follower = self._followers.pop(socket, None)
+        if follower is None:
+            return
+        if follower.task is not None:
+            follower.task.cancel()
+        for topic in tuple(follower.topics.values()):
+            self._unfollow(socket, follower, topic)
+
+    def obey(self, group: str, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
+        """Act on an order to ask again what these sockets may follow; return whether the message was one."""
+        if message.get("recheck") is not True:
+            return False
+        for socket, follower in self._of(sockets):
+            for topic in follower.topics.values():
+                if group == topic.group or not group.startswith("topic-"):
+                    self._due[topic].add(socket)
+        self._wake.set()
+        return True
+
+    async def run_forever(self) -> None:
+        """Ask again who may follow: everybody each minute, and those for whom it is due."""
+        loop = asyncio.get_running_loop()
+        round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout_at(round_due):
+                    await self._wake.wait()
+            except TimeoutError:
+                round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
+                for socket, follower in self._followers.items():
+                    for topic in follower.topics.values():
+                        self._due[topic].add(socket)
+            self._wake.clear()
+            await self._recheck()
+
+    # What pages want
+
+    async def _serve(self, socket: Socket, follower: _Follower) -> None:
+        while follower.requests:
+            event = follower.requests[0].event
+            batch = list(takewhile(lambda request: request.event == event, follower.requests))[:TOPICS_AT_ONCE]  # noqa: B023 - used at once
+            try:
+                if event == Event.SUBSCRIBE:
+                    await self._subscribe(socket, follower, batch)
+                elif event == Event.UNSUBSCRIBE:
+                    self._unsubscribe(socket, follower, batch)
+                else:
+                    await self._publish(socket, batch)
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                if event == Event.SUBSCRIBE:  # database and broker come back
+                    logger.warning("Topics not followed, trying again: reason=%s", reason)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                # Not again: what has been published would be published twice. Nothing may keep a page from the rest.
+                logger.error("Requests of a page dropped: what=%s reason=%s", event, reason, exc_info=error)
+            del follower.requests[: len(batch)]
+        follower.task = None
+
+    async def _subscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
+        wanted, reasons = _wanted(follower, requests)
+        granted = await self._asker.followable(socket.sign_in.user_pk, wanted)
+        try:
+            await self._enter(socket, granted)
+            values = await self._values(granted)
+        except BaseException:
+            for topic in granted:
+                if topic.name not in follower.topics:
+                    self._rooms.exit(socket, topic.group)
+            raise
+        for topic in wanted:
+            if topic in granted:
+                self._follow(socket, follower, topic)
+            else:
+                self._unfollow(socket, follower, topic)
+        allowed = {topic.name for topic in granted}
+        for request in requests:
+            if isinstance(request.topic, str) and request.topic in allowed:
+                socket.push(frame(Event.SUBSCRIBED, topic=request.topic, ref=request.ref))
+                if request.topic in values:
+                    socket.push(values[request.topic])
+            else:
+                self._refuse(socket, request, reasons.get(request, "not allowed"))
+
+    async def _enter(self, socket: Socket, granted: Iterable[Topic]) -> None:
+        entering = (self._rooms.enter(socket, topic.group) for topic in granted)
+        for outcome in await asyncio.gather(*entering, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _values(self, granted: Iterable[Topic]) -> dict[str, str]:
+        """Return the frames with the last values. Read after joining: what is published meanwhile comes as well."""
+        names = [topic.name for topic in granted if topic.declaration.keep_seconds]
+        found = await db_threads.ask_for_page(last_values.load, names) if names else {}
+        return {name: frame(**last_values.as_dict(value)) for name, value in found.items()}
+
+    def _unsubscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
+        for request in requests:
+            topic = follower.topics.get(request.topic) if isinstance(request.topic, str) else None
+            if topic is not None:
+                self._unfollow(socket, follower, topic)
+            socket.push(frame(Event.UNSUBSCRIBED, topic=request.topic, ref=request.ref))
+
+    async def _publish(self, socket: Socket, requests: list[_Request]) -> None:
+        for request in requests:
+            content = request.payload if isinstance(request.payload, dict) else {}
+            arguments = (content.get("event"), content.get("payload"), content.get("sender"))
+            try:
+                topic = topics.find(request.topic)
+                await db_threads.ask_for_page(permissions.publish, socket.sign_in.user_pk, topic, *arguments)
+            except UnknownTopic:
+                self._refuse(socket, request, "unknown topic")
+            except permissions.Refused as refused:
+                self._refuse(socket, request, str(refused))
+            except Exception as error:  # noqa: BLE001 - at most once: the page hears that it was lost
+                logger.warning("Not published: reason=%s: %s", type(error).__name__, error)
+                self._refuse(socket, request, "failed")
+
+    def _refuse(self, socket: Socket, request: _Request, reason: str) -> None:
+        _log_refusal(socket, request.event, request.topic, reason)
+        socket.push(frame(Event.REFUSED, {"reason": reason}, topic=request.topic, ref=request.ref))
+
+    def _follow(self, socket: Socket, follower: _Follower, topic: Topic) -> None:
+        if topic.name not in follower.topics:
+            follower.topics[topic.name] = topic
+            self._presence.add(socket.sign_in.user_pk, topic.name)
+
+    def _unfollow(self, socket: Socket, follower: _Follower, topic: Topic) -> None:
+        if follower.topics.pop(topic.name, None) is not None:
+            self._rooms.exit(socket, topic.group)
+            self._presence.remove(socket.sign_in.user_pk, topic.name)
+
+    # Asking again
+
+    async def _recheck(self) -> None:
+        due, self._due = self._due, defaultdict(set)
+        questions = (
+            (topic, pks)
+            for topic, sockets in due.items()
+            for pks in batches({socket.sign_in.user_pk for socket in sockets}, USERS_AT_ONCE)
+        )
+        for asked in _pages(questions):
+            try:
+                answers = await db_threads.ask_for_page(permissions.followers_among, asked)
+            except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
+                logger.warning("Topics not checked, trying again: reason=%s: %s", type(error).__name__, error)
+                return
+            for (topic, pks), allowed in zip(asked, answers, strict=True):
+                self._dismiss(topic, due[topic], set(pks) - allowed)
+
+    def _dismiss(self, topic: Topic, sockets: Iterable[Socket], pks: set[Any]) -> None:
+        for socket, follower in self._of(sockets):
+            if socket.sign_in.user_pk in pks and topic.name in follower.topics:
+                self._unfollow(socket, follower, topic)
+                _log_refusal(socket, Event.SUBSCRIBE, topic.name, "not allowed any more")
+                socket.push(frame(Event.REFUSED, {"reason": "not allowed any more"}, topic=topic.name))
+
+    def _of(self, sockets: Iterable[Socket]) -> Iterator[tuple[Socket, _Follower]]:
+        return ((socket, self._followers[socket]) for socket in sockets if socket in self._followers)
+
+
+def _wanted(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Topic], dict[_Request, str]]:
+    """Return the topics that may be asked about, and why the other requests are refused."""
+    wanted: dict[str, Topic] = {}
+    reasons: dict[_Request, str] = {}
+    for request in requests:
+        try:
+            topic = topics.find(request.topic)
+        except UnknownTopic:
+            reasons[request] = "unknown topic"
+            continue
+        is_known = topic.name in follower.topics or topic.name in wanted
+        more = sum(name not in follower.topics for name in wanted)
+        if not is_known and len(follower.topics) + more >= conf.TOPICS_PER_SOCKET:
+            reasons[request] = "too many topics"
+        else:
+            wanted[topic.name] = topic
+    return list(wanted.values()), reasons
+
+
+def _pages(questions: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
+    """Put questions together until they are about some hundreds of users."""
+    page: list[tuple[Topic, list[Any]]] = []
+    size = 0
+    for question in questions:
+        page.append(question)
+        size += len(question[1])
+        if size >= USERS_AT_ONCE:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _log_refusal(socket: Socket, event: str, topic: Any, reason: str) -> None:
+    # Never what a topic's own code says: that may repeat what the page has sent.
+    known = reason if reason in ("unknown topic", "too many topics", "not allowed", "not allowed any more") else "-"
+    security_logger.info(
+        "Topic refused: what=%s why=%s topic=%.100r user=%.100r", event, known, topic, user_key(socket.sign_in.user_pk)
+    )

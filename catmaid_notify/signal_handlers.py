@@ -1,0 +1,65 @@
+"""Tells the ASGI servers, from whatever process it happens in, that a user has logged out or was changed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import router, transaction
+from django.db.models.signals import post_delete, post_save
+
+from catmaid_notify import push
+from catmaid_notify.auth import sessions
+from catmaid_notify.protocol import ALL_SESSIONS, EVERYONE, LAYER_TYPE, LayerMessage, user_group
+
+CHECK: Final[LayerMessage] = {"type": LAYER_TYPE, "check": True}
+HARMLESS_FIELDS: Final = frozenset({"last_login"})
+"""Saved at each login, by Django itself."""
+
+
+def connect() -> None:
+    """Listen to the site's logouts and to its user model, those derived from it included."""
+    user_logged_in.connect(_logged_in, dispatch_uid="catmaid_notify")
+    user_logged_out.connect(_logged_out, dispatch_uid="catmaid_notify")
+    user_model = get_user_model()
+    for model in apps.get_models():
+        # Not for all models at once: whoever listens to deletions keeps Django from deleting rows unread.
+        if issubclass(model, user_model):
+            post_save.connect(_saved, sender=model, dispatch_uid="catmaid_notify")
+            post_delete.connect(_deleted, sender=model, dispatch_uid="catmaid_notify")
+
+
+def _logged_in(request: Any, **_others: Any) -> None:
+    """The session that the browser had is gone, and with it the name of its user: all processes are told."""
+    had = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
+    if had and had != getattr(getattr(request, "session", None), "session_key", None):
+        order: LayerMessage = {"type": LAYER_TYPE, "replaced": sessions.digest(had)}
+        _tell(EVERYONE, order, using=router.db_for_write(get_user_model()))
+
+
+def _logged_out(request: Any, user: Any, **_others: Any) -> None:
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if key and getattr(user, "pk", None) is not None:
+        ended = ALL_SESSIONS if sessions.are_kept_by_clients() else sessions.digest(key)
+        _tell(user_group(user.pk), {"type": LAYER_TYPE, "ended": ended}, using=router.db_for_write(get_user_model()))
+
+
+def _saved(
+    instance: Any, *, created: bool, raw: bool, using: str, update_fields: frozenset[str] | None, **_others: Any
+) -> None:
+    harmless = update_fields is not None and update_fields <= HARMLESS_FIELDS
+    if not (created or raw or harmless):
+        _tell(user_group(instance.pk), CHECK, using=using)
+
+
+def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
+    _tell(user_group(instance.pk), CHECK, using=using)
+
+
+def _tell(group: str, order: LayerMessage, *, using: str) -> None:
+    # Robust: host code must not fail because of us.
+    transaction.on_commit(partial(push.push, group, order), using=using, robust=True)

@@ -1,0 +1,67 @@
+"""How a Celery worker's main process sees a `UserTask`: it alone notices what ends a task from outside."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import TaskRevokedError
+from celery.worker.request import Request
+
+from catmaid_notify.models import TaskProgress
+from catmaid_notify.tasks.celery import End
+from catmaid_notify.tasks.reporter import tell_later
+
+
+class UserRequest(Request):
+    """Tells the user what no code of the task can tell any more; see `catmaid_notify.tasks.reporter` for how."""
+
+    _is_sent_again = False
+    _success: Any = None
+    """What the result backend has, where the process was lost after the task's success."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
+        """Handle the task's time limits; after the hard one its process is killed, when this has returned."""
+        super().on_timeout(soft, timeout)
+        if not soft and not self._runs_again():
+            self._tell(TaskProgress.State.FAILURE, TimeLimitExceeded(timeout))
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Handle a failure; of a lost process only this one knows."""
+        result = super().on_failure(exc_info, send_failed_event, return_ok)
+        # Billiard wraps exceptions with their tracebacks, and may report how a process ended instead of its loss.
+        exc = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt):
+            if self._success:
+                self._tell(TaskProgress.State.SUCCESS, self._success.get("result"))
+            elif not self._runs_again():
+                self._tell(TaskProgress.State.FAILURE, WorkerLostError(str(exc)))
+        return result
+
+    def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Give the message back to the broker, which hands it out again if ``requeue``."""
+        if requeue and not self.acknowledged:
+            self._is_sent_again = True
+        super().reject(requeue)
+
+    def _retry_worker_lost(self, exc: BaseException, exc_info: Any) -> Any:
+        is_retried = super()._retry_worker_lost(exc, exc_info)
+        self._is_sent_again = self._is_sent_again or bool(is_retried)
+        return is_retried
+
+    def _success_was_stored(self) -> Any:
+        self._success = super()._success_was_stored()
+        return self._success
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:  # noqa: FBT001
+        super()._announce_revoked(reason, terminated, signum, expired)
+        self._tell(TaskProgress.State.FAILURE, TaskRevokedError(reason))
+
+    def _runs_again(self) -> bool:
+        # The broker hands out again what was cancelled, since the connection to it was lost, and not acknowledged.
+        return self._is_sent_again or (self._already_cancelled and not self.acknowledged)
+
+    def _tell(self, state: TaskProgress.State, outcome: Any) -> None:
+        headers, args, kwargs = self._context.headers, self.args or (), self.kwargs or {}
+        tell_later(self.id, partial(self.task.tell_end, End(state, headers, self.id, outcome, args, kwargs)))
