@@ -65,10 +65,10 @@ def _unchanged(request: HttpRequest) -> HttpResponse | None:
     if pk is None or not sessions.can_be_key(key):
         return None
     inbox = inbox_state.of_user(pk)
-    questions = [question for question in (sessions.question(key), users.question(pk)) if question is not None]
+    queries = [query for query in (sessions.bound_query(key), users.bound_query(pk)) if query is not None]
     try:
         # Whether the session is that user's is not known yet: whatever is found is used only if it is.
-        with sql_cache.ahead([*questions, *inbox]):
+        with sql_cache.fetch_many([*queries, *inbox]):
             sign_in = sign_in_module.sign_in_with(key)
             if sign_in is None or sign_in.user_pk != pk:
                 return None

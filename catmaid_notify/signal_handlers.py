@@ -38,14 +38,16 @@ def _logged_in(request: Any, **_others: Any) -> None:
     had = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
     if had and had != getattr(getattr(request, "session", None), "session_key", None):
         order: LayerMessage = {"type": LAYER_TYPE, "replaced": sessions.digest(had)}
-        _tell(EVERYONE, order, using=router.db_for_write(get_user_model()))
+        _push_on_commit(EVERYONE, order, using=router.db_for_write(get_user_model()))
 
 
 def _logged_out(request: Any, user: Any, **_others: Any) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key and getattr(user, "pk", None) is not None:
         ended = ALL_SESSIONS if sessions.are_kept_by_clients() else sessions.digest(key)
-        _tell(user_group(user.pk), {"type": LAYER_TYPE, "ended": ended}, using=router.db_for_write(get_user_model()))
+        _push_on_commit(
+            user_group(user.pk), {"type": LAYER_TYPE, "ended": ended}, using=router.db_for_write(get_user_model())
+        )
 
 
 def _saved(
@@ -53,13 +55,13 @@ def _saved(
 ) -> None:
     harmless = update_fields is not None and update_fields <= HARMLESS_FIELDS
     if not (created or raw or harmless):
-        _tell(user_group(instance.pk), CHECK, using=using)
+        _push_on_commit(user_group(instance.pk), CHECK, using=using)
 
 
 def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
-    _tell(user_group(instance.pk), CHECK, using=using)
+    _push_on_commit(user_group(instance.pk), CHECK, using=using)
 
 
-def _tell(group: str, order: LayerMessage, *, using: str) -> None:
+def _push_on_commit(group: str, order: LayerMessage, *, using: str) -> None:
     # Robust: host code must not fail because of us.
     transaction.on_commit(partial(push.push, group, order), using=using, robust=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections import Counter
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -135,7 +134,7 @@ def browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Chrom
 
 def pytest_configure() -> None:
     """Have SIGTERM end the run as Ctrl-C does, so that what fixtures have started is ended with it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    process.sigterm_is_ctrl_c()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

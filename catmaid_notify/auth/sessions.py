@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from catmaid_notify.utils import sql_cache
 from catmaid_notify.utils.chunks import batches
-from catmaid_notify.utils.sql_cache import Question
+from catmaid_notify.utils.sql_cache import BoundQuery
 
 KEYS_PER_QUERY: Final = 1000
 
@@ -44,7 +44,7 @@ def load(keys: Iterable[str]) -> dict[str, Session]:
     return {key: Session(data, math.inf) for key, data in found.items() if data}
 
 
-def question(key: str) -> Question | None:
+def bound_query(key: str) -> BoundQuery | None:
     """Return what `load` asks for one session, where it can be asked ahead."""
     store: Any = _store()
     if not hasattr(store, "get_model_class"):

@@ -21,9 +21,9 @@ from django.utils.crypto import constant_time_compare
 from catmaid_notify.auth import sessions, users
 from catmaid_notify.auth.sessions import Session
 from catmaid_notify.protocol import Close
-from catmaid_notify.utils.batching import Together
+from catmaid_notify.utils.batching import Batcher
 
-_together: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Together[str, SignIn | None]] = (
+_batchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher[str, SignIn | None]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -108,12 +108,12 @@ def _session_key(scope: dict[str, Any]) -> str:
     return ""
 
 
-def _handshakes() -> Together[str, SignIn | None]:
+def _handshakes() -> Batcher[str, SignIn | None]:
     """Return what asks for the sessions of all who come to the running loop."""
     loop = asyncio.get_running_loop()
-    found = _together.get(loop)
+    found = _batchers.get(loop)
     if found is None:
-        found = _together[loop] = Together(database_sync_to_async(_of_sessions))
+        found = _batchers[loop] = Batcher(database_sync_to_async(_of_sessions))
     return found
 
 

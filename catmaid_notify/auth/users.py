@@ -12,7 +12,7 @@ from django.contrib.auth.backends import ModelBackend
 
 from catmaid_notify.utils import sql_cache
 from catmaid_notify.utils.chunks import batches
-from catmaid_notify.utils.sql_cache import Question
+from catmaid_notify.utils.sql_cache import BoundQuery
 
 USERS_PER_QUERY: Final = 1000
 
@@ -41,7 +41,7 @@ def by_pk(pks: Iterable[Any]) -> dict[Any, Any]:
     }
 
 
-def question(pk: Any) -> Question | None:
+def bound_query(pk: Any) -> BoundQuery | None:
     """Return what `by_pk` asks for one user, where it can be asked ahead."""
     return sql_cache.instance(get_user_model()._default_manager, "pk", pk)
 

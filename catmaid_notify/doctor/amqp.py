@@ -20,7 +20,7 @@ class NotAmqp(Exception):
     """What answered is no AMQP 0-9-1 server."""
 
 
-class Refused(Exception):
+class ClosedByBroker(Exception):
     """The broker closed the channel or the connection, and said why."""
 
     def __init__(self, code: int, text: str) -> None:
@@ -67,7 +67,7 @@ class Amqp:
         self.properties = dict(start.server_properties or {})
 
     def log_in(self, username: str, password: str) -> None:
-        """Authenticate; raises `Refused`."""
+        """Authenticate; raises `ClosedByBroker`."""
         response = f"\0{username}\0{password}"
         properties: dict[str, Any] = {"connection_name": "catmaid_notify check", "capabilities": CAPABILITIES}
         self._send(commands.Connection.StartOk(properties, "PLAIN", response, "en_US"), 0)
@@ -75,7 +75,7 @@ class Amqp:
         self._send(commands.Connection.TuneOk(tune.channel_max, tune.frame_max, 0), 0)
 
     def open(self, vhost: str) -> None:
-        """Open a vhost; raises `Refused`."""
+        """Open a vhost; raises `ClosedByBroker`."""
         self._send(commands.Connection.Open(vhost), 0)
         self._expect(commands.Connection.OpenOk)
 
@@ -85,12 +85,12 @@ class Amqp:
         self._expect(commands.Channel.OpenOk)
 
     def call(self, command: Any) -> Any:
-        """Send a command and return its answer; raises `Refused`, after which a new channel is needed."""
+        """Send a command and return its answer; raises `ClosedByBroker`, after which a new channel is needed."""
         self._send(command)
         return self._expect(*(frame_class(name) for name in command.valid_responses))
 
     def publish(self, exchange: str, routing_key: str, body: bytes = b"") -> None:
-        """Publish and wait for the confirmation (``Confirm.Select`` first); raises `Refused`, `Blocked`."""
+        """Publish and wait for the confirmation (``Confirm.Select`` first); raises `ClosedByBroker`, `Blocked`."""
         if self._blocked:
             raise Blocked(self._blocked)  # it was said once, and nothing is confirmed in order any more
         self._send(commands.Basic.Publish(0, exchange, routing_key))
@@ -110,7 +110,7 @@ class Amqp:
             if isinstance(received, commands.Connection.Close | commands.Channel.Close):
                 if isinstance(received, commands.Channel.Close):
                     self._send(commands.Channel.CloseOk())
-                raise Refused(received.reply_code or 0, received.reply_text or "")
+                raise ClosedByBroker(received.reply_code or 0, received.reply_text or "")
             if isinstance(received, commands.Connection.Blocked):
                 self._blocked = received.reason or "blocked"
                 raise Blocked(self._blocked)

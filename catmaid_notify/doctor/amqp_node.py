@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pamqp import commands
 
-from catmaid_notify.doctor.amqp import Amqp, Blocked, NotAmqp, Refused
+from catmaid_notify.doctor.amqp import Amqp, Blocked, ClosedByBroker, NotAmqp
 from catmaid_notify.doctor.context import Visit
 from catmaid_notify.doctor.findings import Finding, failed, ok, warning
 from catmaid_notify.layers.options import PORTS, LayerOptions, Node
@@ -91,7 +91,7 @@ class NodeVisit:
         user = self._node.username
         try:
             self.amqp.log_in(user, self._node.password)
-        except Refused as refused:
+        except ClosedByBroker as refused:
             yield failed(f"User {user!r} is refused: {refused}", *self._login_hints())
         except OSError as error:
             yield failed(f"The broker closed the connection at the login of {user!r}: {error}", *self._login_hints())
@@ -114,7 +114,7 @@ class NodeVisit:
         name = self._node.vhost
         try:
             self.amqp.open(name)
-        except Refused as refused:
+        except ClosedByBroker as refused:
             missing = "not found" in refused.text
             add = [f"rabbitmqctl add_vhost {shlex.quote(name)}"] if missing else []
             yield failed(f"Vhost {name!r} can't be used: {refused}", *add, self._permissions_line())
@@ -136,7 +136,7 @@ class NodeVisit:
             self.amqp.publish(self._options.groups_exchange, "catmaid-notify-check")
             doing = "publish to a queue"
             self.amqp.publish("", "catmaid-notify-check")
-        except Refused as refused:
+        except ClosedByBroker as refused:
             yield failed(f"User {self._node.username!r} may not {doing}: {refused}", *self._refusal_hints(refused))
         except Blocked:
             yield ok("declare, bind, consume and publish")  # publishing waits for an alarm, which is another step
@@ -153,7 +153,7 @@ class NodeVisit:
             ("ask for confirmations", commands.Confirm.Select()),
         ]
 
-    def _refusal_hints(self, refused: Refused) -> list[str]:
+    def _refusal_hints(self, refused: ClosedByBroker) -> list[str]:
         if refused.code == 406:  # PRECONDITION_FAILED
             return [
                 "Something else has declared this exchange in another way: delete it on RabbitMQ's management page,",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """How bad it is."""
 
     OK = "ok"
@@ -22,7 +22,7 @@ class Level(StrEnum):
 class Finding:
     """One line of the report."""
 
-    level: Level
+    level: Severity
     text: str
     """What was seen. Holds no password and no session."""
     hints: tuple[str, ...] = ()
@@ -36,19 +36,19 @@ class Finding:
 
 def ok(text: str) -> Finding:
     """All is well."""
-    return Finding(level=Level.OK, text=text)
+    return Finding(level=Severity.OK, text=text)
 
 
 def warning(text: str, *hints: str) -> Finding:
     """Something is odd."""
-    return Finding(level=Level.WARNING, text=text, hints=hints)
+    return Finding(level=Severity.WARNING, text=text, hints=hints)
 
 
 def failed(text: str, *hints: str) -> Finding:
     """Something is broken."""
-    return Finding(level=Level.FAILED, text=text, hints=hints)
+    return Finding(level=Severity.FAILED, text=text, hints=hints)
 
 
 def skipped(text: str) -> Finding:
     """Something could not be tried; the text says why."""
-    return Finding(level=Level.SKIPPED, text=text)
+    return Finding(level=Severity.SKIPPED, text=text)

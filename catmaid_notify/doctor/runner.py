@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from catmaid_notify.doctor.context import Visit
-from catmaid_notify.doctor.findings import Finding, Level, failed, skipped
+from catmaid_notify.doctor.findings import Finding, Severity, failed, skipped
 
 Run = Callable[[Visit], Iterable[Finding]]
 
@@ -28,7 +28,7 @@ def walk(visit: Visit, steps: Iterable[Step]) -> Iterator[Finding]:
         missing = next((name for name in step.needs if name in broken), None)
         findings = [skipped(f"needs: {missing}")] if missing else _taken(step, visit)
         for finding in findings:
-            if finding.level in (Level.FAILED, Level.SKIPPED):
+            if finding.level in (Severity.FAILED, Severity.SKIPPED):
                 broken.add(step.name)
             yield replace(finding, step=step.name)
 

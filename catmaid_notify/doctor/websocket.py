@@ -135,7 +135,7 @@ class WebSocket:
     def _next(self, deadline: float) -> dict[str, Any]:
         """Return the next frame of our dialect."""
         while True:
-            kind, data = self._frame(deadline)
+            kind, data = self._read_frame(deadline)
             if kind == CLOSE:
                 raise Closed(struct.unpack(">H", data[:2])[0] if len(data) >= 2 else 1005)
             if kind == PING:
@@ -145,7 +145,7 @@ class WebSocket:
                 if isinstance(found, dict):
                     return found
 
-    def _frame(self, deadline: float) -> tuple[int, bytes]:
+    def _read_frame(self, deadline: float) -> tuple[int, bytes]:
         first, second = self._read(2, deadline)
         size = second & 127
         if size >= 126:

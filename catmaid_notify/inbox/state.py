@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.db import router
 
 from catmaid_notify.models import Message, TaskProgress, progress_since
-from catmaid_notify.utils.sql_cache import Parameter, Prepared, Question
+from catmaid_notify.utils.sql_cache import BoundQuery, Parameter, Prepared
 
 COUNTED: Final = 1000
 """Unread messages that are counted."""
@@ -26,11 +26,11 @@ class Unread(NamedTuple):
     """Of the running tasks, each with the time of its latest state."""
 
 
-class Questions(NamedTuple):
+class StateQueries(NamedTuple):
     """What `Unread` is made of: two queries, one of them of an index alone."""
 
-    ids: Question
-    tasks: Question
+    ids: BoundQuery
+    tasks: BoundQuery
 
     def answer(self) -> Unread:
         """Return the state that the database has now."""
@@ -38,11 +38,11 @@ class Questions(NamedTuple):
         return Unread(ids, [(task_id, updated.isoformat()) for task_id, updated in self.tasks.rows()])
 
 
-def of_user(pk: Any) -> Questions:
+def of_user(pk: Any) -> StateQueries:
     """Return what is to be asked of this user's inbox."""
-    return Questions(
-        _ids().question(router.db_for_read(Message), user=pk),
-        _tasks().question(router.db_for_read(TaskProgress), user=pk, since=progress_since()),
+    return StateQueries(
+        _ids().bind(router.db_for_read(Message), user=pk),
+        _tasks().bind(router.db_for_read(TaskProgress), user=pk, since=progress_since()),
     )
 
 

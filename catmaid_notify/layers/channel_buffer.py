@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 
-class Mailbox:
+class ChannelBuffer:
     """Bounded; a message that lies here longer than ``expiry`` seconds is void."""
 
     __slots__ = ("_expiry", "_messages", "_receivers", "_waiters", "capacity")

@@ -20,8 +20,8 @@ from channels.layers import BaseChannelLayer
 
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.layers import codec, flushing, futures, loop_thread, worker_queues
-from catmaid_notify.layers.amqp.publisher import NotPublished, Publisher, Refused
-from catmaid_notify.layers.loop_state import LoopLayer
+from catmaid_notify.layers.amqp.publisher import MessageRejected, NotPublished, Publisher
+from catmaid_notify.layers.loop_state import LoopChannelLayer
 from catmaid_notify.layers.options import LayerOptions
 
 _publishers: loop_thread.PerProcess[LayerOptions, Publisher] = loop_thread.PerProcess()
@@ -67,17 +67,19 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         self._codec = self.options.codec
         super().__init__(expiry=self.options.expiry, capacity=self.options.local_capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLayer] = weakref.WeakKeyDictionary()
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopChannelLayer] = (
+            weakref.WeakKeyDictionary()
+        )
         self._lock = threading.Lock()
 
     @property
-    def here(self) -> LoopLayer:
+    def here(self) -> LoopChannelLayer:
         """The receiving side on the running loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
             found = self._loops.get(loop)
             if found is None:
-                found = self._loops[loop] = LoopLayer(
+                found = self._loops[loop] = LoopChannelLayer(
                     self.options, capacity_of=self.get_capacity, send_to_group=self.group_send
                 )
             return found
@@ -86,7 +88,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         """Send to a channel: a specific one, in this process or another, or a normal one that workers receive from.
 
         Raises:
-            ChannelFull: its queue, or its mailbox in this process, is full.
+            ChannelFull: its queue, or its buffer in this process, is full.
             MessageTooLarge: above 1 MiB.
             BrokerUnavailable: not confirmed within the time-out.
         """
@@ -146,7 +148,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         return await self.here.new_channel()
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Add a channel of this process to a group; see `LoopLayer.group_add`."""
+        """Add a channel of this process to a group; see `LoopChannelLayer.group_add`."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         await self.here.group_add(group, channel)
@@ -189,7 +191,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             raise MessageTooLarge(f"The message has {len(body)} bytes; {codec.BYTES_MAX} is the most.")
         return body
 
-    def _all(self) -> list[LoopLayer]:
+    def _all(self) -> list[LoopChannelLayer]:
         with self._lock:
             return list(self._loops.values())
 
@@ -212,7 +214,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             done = futures.here(confirmed)
             local.submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         error = await confirmed
-        if isinstance(error, Refused):
+        if isinstance(error, MessageRejected):
             if full is not None:
                 raise full(str(error))
         elif error is not None:

@@ -14,10 +14,10 @@ from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.layers import codec
 from catmaid_notify.layers.amqp.consumer import Receiver
 from catmaid_notify.layers.amqp.publisher import Publisher
-from catmaid_notify.layers.channel_buffer import Mailbox
+from catmaid_notify.layers.channel_buffer import ChannelBuffer
 from catmaid_notify.layers.groups import Groups
 from catmaid_notify.layers.options import LayerOptions
-from catmaid_notify.layers.worker_queues import SharedReceiver
+from catmaid_notify.layers.worker_queues import WorkerQueueReceiver
 
 logger = logging.getLogger("catmaid_notify.layers")
 
@@ -36,7 +36,7 @@ def random_name(length: int = 12) -> str:
     return "".join(secrets.choice(LETTERS) for _ in range(length))
 
 
-class LoopLayer:
+class LoopChannelLayer:
     """Channels and groups of one event loop. All methods belong to that loop."""
 
     def __init__(
@@ -52,13 +52,13 @@ class LoopLayer:
         self._send_to_group = send_to_group
         self.queue_name = f"channels_{random_name()}"
         """First part of the names of all channels here."""
-        self._mailboxes: dict[str, Mailbox] = {}
+        self._buffers: dict[str, ChannelBuffer] = {}
         self._listeners: dict[str, Listener] = {}
         self._groups = Groups()
         self._watch_group = f"catmaid-notify-watch.{self.queue_name}"
         self._watched = asyncio.Event()
         self.receiver = Receiver(options, queue_name=self.queue_name, on_body=self._on_body, watch=self._watch)
-        self.shared = SharedReceiver(options, capacity_of=capacity_of)
+        self.shared = WorkerQueueReceiver(options, capacity_of=capacity_of)
         self._publisher: Publisher | None = None
         self.dropped = 0
         """Messages that found no room."""
@@ -74,12 +74,12 @@ class LoopLayer:
     async def receive(self, channel: str) -> dict[str, Any]:
         """Wait for a message on a channel of this loop."""
         self.receiver.start()
-        mailbox = self._mailbox(channel)
+        buffer = self._buffer(channel)
         try:
-            return await mailbox.get()
+            return await buffer.get()
         finally:
-            if mailbox.is_unused and self._mailboxes.get(channel) is mailbox:
-                del self._mailboxes[channel]
+            if buffer.is_unused and self._buffers.get(channel) is buffer:
+                del self._buffers[channel]
 
     def listen(self, channel: str, listener: Listener) -> None:
         """Hand each message for a channel to ``listener`` as it comes, in place of those who `receive`."""
@@ -108,12 +108,12 @@ class LoopLayer:
         """Forget all messages and groups of this loop."""
         for group in self._groups.clear():
             self.receiver.unbind(group)
-        self._mailboxes.clear()
+        self._buffers.clear()
 
     def is_full(self, channel: str) -> bool:
         """Return whether a channel of this loop has no room."""
-        mailbox = self._mailboxes.get(channel)
-        return mailbox is not None and mailbox.is_full
+        buffer = self._buffers.get(channel)
+        return buffer is not None and buffer.is_full
 
     @property
     def publisher(self) -> Publisher:
@@ -154,24 +154,24 @@ class LoopLayer:
             except Exception:  # the messages behind it, and the connection, are not to suffer
                 logger.exception("A listener failed, its message is lost: channel=%s", channel)
             return
-        mailbox = self._mailbox(channel)
-        if not mailbox.put(message):
+        buffer = self._buffer(channel)
+        if not buffer.put(message):
             self.dropped += 1
             text = "Message dropped, its channel is full: count=%d capacity=%d"
-            self._say("full", text, self.dropped, mailbox.capacity)
+            self._say("full", text, self.dropped, buffer.capacity)
 
-    def _mailbox(self, channel: str) -> Mailbox:
-        mailbox = self._mailboxes.get(channel)
-        if mailbox is None:
-            mailbox = self._mailboxes[channel] = Mailbox(self._capacity_of(channel), self._options.expiry)
-        return mailbox
+    def _buffer(self, channel: str) -> ChannelBuffer:
+        buffer = self._buffers.get(channel)
+        if buffer is None:
+            buffer = self._buffers[channel] = ChannelBuffer(self._capacity_of(channel), self._options.expiry)
+        return buffer
 
     def _sweep(self) -> None:
         """Let go of what was sent to channels that nobody receives from any more: nothing says that one is gone."""
-        for channel, mailbox in list(self._mailboxes.items()):
-            mailbox.drop_expired()
-            if mailbox.is_unused:
-                del self._mailboxes[channel]
+        for channel, buffer in list(self._buffers.items()):
+            buffer.drop_expired()
+            if buffer.is_unused:
+                del self._buffers[channel]
 
     async def _watch(self) -> None:
         """Sweep, and send messages to ourselves; raise when one that the broker has taken does not arrive.

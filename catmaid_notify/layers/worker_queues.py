@@ -59,7 +59,7 @@ class _Consumer:
                 return
 
 
-class SharedReceiver:
+class WorkerQueueReceiver:
     """Receives from normal channels on one event loop, over a connection of its own, made when first needed.
 
     A message is acknowledged when `receive` returns it; what a process has taken and nobody received goes back.
@@ -87,7 +87,7 @@ class SharedReceiver:
         try:
             if consumer.tag is None and self._channel is not None and self._connection.is_up.is_set():
                 await self._consume(self._channel, channel, consumer)
-            return await self._take(consumer)
+            return await self._next_message(consumer)
         finally:
             consumer.receivers -= 1
             if not consumer.receivers:
@@ -104,7 +104,7 @@ class SharedReceiver:
             await asyncio.gather(self._task, *self._releasing, return_exceptions=True)
             self._task = None
 
-    async def _take(self, consumer: _Consumer) -> dict[str, Any]:
+    async def _next_message(self, consumer: _Consumer) -> dict[str, Any]:
         while True:
             while consumer.taken and self._channel is not None:
                 tag, message = consumer.taken.popleft()

@@ -11,15 +11,15 @@ from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import InvalidEvent
 from catmaid_notify.protocol import Close, Event, frame
 from catmaid_notify.realtime.socket import Socket, size_of
-from catmaid_notify.realtime.subscriptions import Following
+from catmaid_notify.realtime.subscriptions import SubscriptionManager
 
 
 class Client:
     """Acts on what comes through one socket."""
 
-    def __init__(self, socket: Socket, following: Following) -> None:
+    def __init__(self, socket: Socket, subscriptions: SubscriptionManager) -> None:
         self._socket = socket
-        self._following = following
+        self._subscriptions = subscriptions
         self._frames = 0
         self._frames_since = time.monotonic()
 
@@ -30,9 +30,9 @@ class Client:
         if self._is_too_much(event):
             self._socket.close(Close.TOO_MANY_FRAMES)
         elif self._socket.is_v1:
-            self._take(_parsed(event.get("text")))
+            self._handle_frame(_parsed(event.get("text")))
 
-    def _take(self, received: dict[str, Any]) -> None:
+    def _handle_frame(self, received: dict[str, Any]) -> None:
         event, payload = received.get("event"), received.get("payload")
         nonce = payload.get("nonce") if isinstance(payload, dict) else None
         try:
@@ -42,7 +42,7 @@ class Client:
                 self._socket.push(frame(Event.PONG, {"nonce": nonce if isinstance(nonce, str) else ""}))
             elif event in (Event.SUBSCRIBE, Event.UNSUBSCRIBE, Event.PUBLISH):
                 asked = (received.get("topic"), received.get("ref"), payload)
-                is_within = self._following.take(self._socket, Event(event), *asked)
+                is_within = self._subscriptions.submit(self._socket, Event(event), *asked)
                 self._frames -= is_within  # a socket may ask for all its topics at once, on top of its other frames
         except InvalidEvent:
             pass  # something that JSON can't repeat, such as half a surrogate

@@ -96,7 +96,7 @@ class UpdatesConsumer:
             hub.leave(socket)
 
     async def _listen(self, hub: Hub, socket: Socket) -> None:
-        client = Client(socket, hub.following)
+        client = Client(socket, hub.subscriptions)
         while (event := await self._receive())["type"] != "websocket.disconnect":
             client.said(event)
 

@@ -14,7 +14,7 @@ from catmaid_notify.realtime.socket import Socket
 logger = logging.getLogger("catmaid_notify")
 
 
-class Room:
+class LocalGroup:
     """The local sockets of one group."""
 
     __slots__ = ("joining", "leave", "pk", "pushed", "sockets")
@@ -30,23 +30,27 @@ class Room:
         self.leave: asyncio.TimerHandle | None = None
 
 
-class Rooms:
-    """The rooms of one loop. The first socket of a group joins it, the last one leaving lingers."""
+class LocalGroups:
+    """The groups of one loop. The first socket of a group joins it, the last one leaving lingers."""
 
     def __init__(self, layer: Any) -> None:
         self._layer = layer
         self._channel = ""
         self._channel_lock = asyncio.Lock()
-        self._rooms: dict[str, Room] = {}
+        self._groups: dict[str, LocalGroup] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
-    def get(self, group: str) -> Room | None:
-        """Return a room if there is one."""
-        return self._rooms.get(group)
+    def get(self, group: str) -> LocalGroup | None:
+        """Return a group if it has been joined here."""
+        return self._groups.get(group)
 
-    def of_users(self) -> Iterator[tuple[str, Room]]:
+    def of_users(self) -> Iterator[tuple[str, LocalGroup]]:
         """Yield the groups of users that have sockets here."""
-        return ((group, room) for group, room in self._rooms.items() if room.sockets and room.pk is not None)
+        return (
+            (group, local_group)
+            for group, local_group in self._groups.items()
+            if local_group.sockets and local_group.pk is not None
+        )
 
     async def enter(self, socket: Socket, group: str, *, pk: Any = None) -> None:
         """Let a socket get what goes to a group; returns once the layer has the membership.
@@ -54,32 +58,32 @@ class Rooms:
         Raises:
             BrokerUnavailable: the layer did not answer in time.
         """
-        room = self._rooms.get(group)
-        if room is None:
-            room = self._rooms[group] = Room(pk)
-            room.joining = asyncio.get_running_loop().create_task(self._join(group, room))
-        if room.leave is not None:
-            room.leave.cancel()
-            room.leave = None
-        room.sockets.add(socket)
-        if room.joining is None:
+        local_group = self._groups.get(group)
+        if local_group is None:
+            local_group = self._groups[group] = LocalGroup(pk)
+            local_group.joining = asyncio.get_running_loop().create_task(self._join(group, local_group))
+        if local_group.leave is not None:
+            local_group.leave.cancel()
+            local_group.leave = None
+        local_group.sockets.add(socket)
+        if local_group.joining is None:
             return
         try:
             # Shielded: others may wait for the same membership.
-            await asyncio.shield(room.joining)
+            await asyncio.shield(local_group.joining)
         except BaseException:
             self.exit(socket, group)
             raise
 
     def exit(self, socket: Socket, group: str) -> None:
         """Take a socket out; the group is left some seconds after the last one, so that a reload costs nothing."""
-        room = self._rooms.get(group)
-        if room is None:
+        local_group = self._groups.get(group)
+        if local_group is None:
             return
-        room.sockets.discard(socket)
-        if not room.sockets and room.leave is None:
+        local_group.sockets.discard(socket)
+        if not local_group.sockets and local_group.leave is None:
             loop = asyncio.get_running_loop()
-            room.leave = loop.call_later(conf.GROUP_LINGER_SECONDS, self._leave, group, room)
+            local_group.leave = loop.call_later(conf.GROUP_LINGER_SECONDS, self._leave, group, local_group)
 
     async def channel(self) -> str:
         """Return the channel, made by whoever needs it first; layers may take their time to make one."""
@@ -90,37 +94,37 @@ class Rooms:
             return self._channel
 
     async def join_again(self, *others: str) -> None:
-        """Join all rooms' groups once more, and some others, for layers that forget who is in a group.
+        """Join all groups once more, and some others, for layers that forget who is in a group.
 
         Raises:
             Exception: what the layer raises, or a time-out; some groups may have been joined by then.
         """
         channel = await self.channel()
-        for group in (*others, *self._rooms):
+        for group in (*others, *self._groups):
             async with asyncio.timeout(conf.CONNECT_SECONDS):
                 await self._layer.group_add(group, channel)
-            if group not in others and group not in self._rooms:
+            if group not in others and group not in self._groups:
                 await self._discard(group)  # left meanwhile; the layer may have seen both in the other order
 
-    async def _join(self, group: str, room: Room) -> None:
+    async def _join(self, group: str, local_group: LocalGroup) -> None:
         try:
             if self._layer is not None:
                 async with asyncio.timeout(conf.CONNECT_SECONDS):
                     await self._layer.group_add(group, await self.channel())
         except Exception as error:
-            if self._rooms.get(group) is room:
-                del self._rooms[group]
+            if self._groups.get(group) is local_group:
+                del self._groups[group]
             if isinstance(error, BrokerUnavailable):
                 raise
             raise BrokerUnavailable(
                 f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
             ) from error
-        room.joining = None
+        local_group.joining = None
 
-    def _leave(self, group: str, room: Room) -> None:
-        if room.sockets or self._rooms.get(group) is not room:
+    def _leave(self, group: str, local_group: LocalGroup) -> None:
+        if local_group.sockets or self._groups.get(group) is not local_group:
             return
-        del self._rooms[group]
+        del self._groups[group]
         if self._layer is not None and self._channel:
             task = asyncio.get_running_loop().create_task(self._discard(group))
             self._leaving.add(task)
@@ -130,7 +134,7 @@ class Rooms:
         try:
             async with asyncio.timeout(conf.CONNECT_SECONDS):
                 await self._layer.group_discard(group, self._channel)
-            if group in self._rooms:  # somebody came meanwhile; the layer may have seen both in the other order
+            if group in self._groups:  # somebody came meanwhile; the layer may have seen both in the other order
                 await self._layer.group_add(group, self._channel)
         except Exception as error:  # noqa: BLE001 - nobody waits; at worst we receive what nobody wants
             logger.debug("Group not left: group=%s reason=%s", group, error)

@@ -21,7 +21,7 @@ AT_ONCE: Final = 10
 Due = deque[tuple[float, Socket]]
 
 
-class Pings:
+class Heartbeat:
     """Pings the sockets of one loop. All methods belong to that loop.
 
     Messages don't wait until thousands are pinged: each is pinged when it is due, and few at once.

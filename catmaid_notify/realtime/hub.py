@@ -1,4 +1,4 @@
-"""One mailbox a process: groups on one side, local sockets on the other.
+"""One channel of the layer for a process: groups on one side, local sockets on the other.
 
 Channels' usual consumer has a channel, a group membership and a task for each socket. The hub owns one channel for all;
 the first local socket of a group joins it, the last one leaving lingers, and a frame is encoded once, by its sender.
@@ -22,12 +22,12 @@ from catmaid_notify.auth import sessions
 from catmaid_notify.conf import conf
 from catmaid_notify.protocol import EVERYONE, LAYER_TYPE
 from catmaid_notify.realtime import reconcile
-from catmaid_notify.realtime.groups import Rooms
-from catmaid_notify.realtime.heartbeat import Pings
-from catmaid_notify.realtime.presence_writer import Recorder
-from catmaid_notify.realtime.revocation import Guard
+from catmaid_notify.realtime.groups import LocalGroups
+from catmaid_notify.realtime.heartbeat import Heartbeat
+from catmaid_notify.realtime.presence_writer import PresenceWriter
+from catmaid_notify.realtime.revocation import SessionRevalidator
 from catmaid_notify.realtime.socket import Socket, size_of
-from catmaid_notify.realtime.subscriptions import Following
+from catmaid_notify.realtime.subscriptions import SubscriptionManager
 from catmaid_notify.utils.asyncio import being_cancelled, set_within
 
 logger = logging.getLogger("catmaid_notify")
@@ -60,16 +60,16 @@ class Hub:
     def __init__(self) -> None:
         configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
         self._layer: Any = channel_layers[conf.CHANNEL_LAYER] if configured else None
-        self._rooms = Rooms(self._layer)
+        self._groups = LocalGroups(self._layer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._duties: list[asyncio.Task[None]] = []
         self._reconcile_now = asyncio.Event()
         self._join_again_now = asyncio.Event()
         self._alive: set[Socket] = set()
-        self._guard = Guard(self._alive)
-        self._pings = Pings(self._alive)
-        self._presence = Recorder()
-        self.following = Following(self._rooms, self._presence)
+        self._revalidator = SessionRevalidator(self._alive)
+        self._heartbeat = Heartbeat(self._alive)
+        self._presence = PresenceWriter()
+        self.subscriptions = SubscriptionManager(self._groups, self._presence)
         self.reconciler = reconcile.Reconciler()
 
     def start(self) -> None:
@@ -79,10 +79,10 @@ class Hub:
             self._receive_forever(),
             self._join_again_forever(),
             self._reconcile_forever(),
-            self._pings.run_forever(),
-            self._guard.run_forever(),
+            self._heartbeat.run_forever(),
+            self._revalidator.run_forever(),
             self._presence.run_forever(),
-            self.following.run_forever(),
+            self.subscriptions.run_forever(),
         )
         self._duties = [self._spawn(duty) for duty in duties]
         if hasattr(self._layer, "on_connected"):
@@ -104,7 +104,7 @@ class Hub:
             return False
         try:
             async with asyncio.timeout(seconds):
-                await self._rooms.channel()  # else the receiving side of a process that has just begun looks broken
+                await self._groups.channel()  # else the receiving side of a process that has just begun looks broken
                 # A group of our own, so nobody gets what is sent to find out whether sending works.
                 await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
         except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
@@ -122,10 +122,10 @@ class Hub:
         """
         self._alive.add(socket)
         self._presence.add(socket.sign_in.user_pk)
-        self._pings.watch(socket)
-        self._guard.watch(socket)
+        self._heartbeat.watch(socket)
+        self._revalidator.watch(socket)
         try:
-            await self._rooms.enter(socket, socket.group, pk=socket.sign_in.user_pk)
+            await self._groups.enter(socket, socket.group, pk=socket.sign_in.user_pk)
         except BaseException:
             self.leave(socket)
             raise
@@ -135,14 +135,14 @@ class Hub:
         if socket in self._alive:
             self._alive.discard(socket)
             self._presence.remove(socket.sign_in.user_pk)
-            self.following.forget(socket)
+            self.subscriptions.forget(socket)
         socket.gone()
-        self._rooms.exit(socket, socket.group)
+        self._groups.exit(socket, socket.group)
 
     def count(self, group: str) -> int:
         """Return how many sockets of this group are open here."""
-        room = self._rooms.get(group)
-        return len(room.sockets) if room else 0
+        local_group = self._groups.get(group)
+        return len(local_group.sockets) if local_group else 0
 
     # Messages
 
@@ -153,18 +153,22 @@ class Hub:
         and would show it twice, while clients of our own dialect drop what they know.
         """
         sockets = self._meant(group, message)
-        if not sockets or self._guard.obey(message, sockets) or self.following.obey(group, message, sockets):
+        if (
+            not sockets
+            or self._revalidator.handle_control_message(message, sockets)
+            or self.subscriptions.handle_control_message(group, message, sockets)
+        ):
             return
         data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
         plain_text = data if isinstance(data, str) else None
         v1_text = v1 if isinstance(v1, str) else plain_text
         if plain_text is None and v1_text is None:
             return
-        room = self._rooms.get(group)
-        if isinstance(message_id, int) and room is not None:
-            if message_id in room.pushed:
+        local_group = self._groups.get(group)
+        if isinstance(message_id, int) and local_group is not None:
+            if message_id in local_group.pushed:
                 return  # reconciling was faster than the broker, or the broker delivered twice
-            room.pushed[message_id] = time.monotonic()
+            local_group.pushed[message_id] = time.monotonic()
         created = time.monotonic() - age + AGE_SLACK_SECONDS if age else math.inf
         plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
         if max(plain_size, v1_size) > conf.UNACKED_BYTES_MAX // 2:
@@ -179,16 +183,16 @@ class Hub:
                 socket.push(plain_text, plain_size)
 
     def _meant(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
-        """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves the room."""
+        """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves its group."""
         if group == EVERYONE:
             return self._meant_of_everyone(message.get("to"))
-        room = self._rooms.get(group)
-        if room is None:
+        local_group = self._groups.get(group)
+        if local_group is None:
             return ()
         session = message.get("session")
         if session is None:
-            return tuple(room.sockets)
-        keys = ((socket, socket.sign_in.session_key) for socket in room.sockets)
+            return tuple(local_group.sockets)
+        keys = ((socket, socket.sign_in.session_key) for socket in local_group.sockets)
         return [socket for socket, key in keys if key and sessions.digest(key) == session]
 
     def _meant_of_everyone(self, groups: Any) -> Sequence[Socket]:
@@ -196,8 +200,8 @@ class Hub:
             return tuple(self._alive)
         if not isinstance(groups, list):
             return ()
-        rooms = (self._rooms.get(group) for group in groups if isinstance(group, str))
-        return [socket for room in rooms if room is not None for socket in room.sockets]
+        local_groups = (self._groups.get(group) for group in groups if isinstance(group, str))
+        return [socket for local_group in local_groups if local_group is not None for socket in local_group.sockets]
 
     async def _receive_forever(self) -> None:
         if self._layer is None:
@@ -206,9 +210,9 @@ class Hub:
         failed = False
         while True:
             try:
-                channel = await self._rooms.channel()
+                channel = await self._groups.channel()
                 if hasattr(self._layer, "listen"):
-                    self._layer.listen(channel, self._take)  # what is received below is nothing, then
+                    self._layer.listen(channel, self._dispatch)  # what is received below is nothing, then
                 await self._layer.group_add(EVERYONE, channel)
                 if failed:
                     failed = False
@@ -234,9 +238,9 @@ class Hub:
                 if type(error).__name__ != "TimeoutError" or time.monotonic() - asked < RETRY_SECONDS:
                     raise
                 return
-            self._take(message)
+            self._dispatch(message)
 
-    def _take(self, message: Any) -> None:
+    def _dispatch(self, message: Any) -> None:
         if not isinstance(message, dict) or message.get("type") != LAYER_TYPE:
             return
         group = getattr(message, "group", "") or message.get("group")
@@ -252,7 +256,7 @@ class Hub:
             await set_within(self._join_again_now, min(expiry / 4, JOIN_AGAIN_SECONDS_MAX))
             self._join_again_now.clear()
             try:
-                await self._rooms.join_again(EVERYONE)
+                await self._groups.join_again(EVERYONE)
             except (Exception, asyncio.CancelledError) as error:
                 if being_cancelled():
                     raise
@@ -271,25 +275,25 @@ class Hub:
             await self._reconcile()
 
     async def _reconcile(self) -> None:
-        rooms = {room.pk: (group, room) for group, room in self._rooms.of_users()}
+        local_groups = {local_group.pk: (group, local_group) for group, local_group in self._groups.of_users()}
         try:
-            missed = await self.reconciler.round(list(rooms))
+            missed = await self.reconciler.round(list(local_groups))
         except Exception as error:  # noqa: BLE001 - a database that is away comes back; the next round looks further back
             logger.warning("Reconciling failed, trying again: reason=%s: %s", type(error).__name__, error)
             return
         pushed = 0
         for message, age in missed:
-            group, room = rooms.get(message.user_id, ("", None))
-            if room is None or message.pk in room.pushed:
+            group, local_group = local_groups.get(message.user_id, ("", None))
+            if local_group is None or message.pk in local_group.pushed:
                 continue
             pushed += 1
             self.deliver(group, dict(message.as_layer_message()), age=age)
         if pushed:
             logger.info("Reconciled: pushed=%d", pushed)
         oldest = time.monotonic() - self.reconciler.memory_seconds
-        for _group, room in rooms.values():
-            if room.pushed:
-                room.pushed = {pk: at for pk, at in room.pushed.items() if at >= oldest}
+        for _group, local_group in local_groups.values():
+            if local_group.pushed:
+                local_group.pushed = {pk: at for pk, at in local_group.pushed.items() if at >= oldest}
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)

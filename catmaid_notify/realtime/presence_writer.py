@@ -32,7 +32,7 @@ Place = tuple[str, Any]
 """A topic (empty: none in particular) and the primary key of a user."""
 
 
-class Recorder:
+class PresenceWriter:
     """Counts the sockets of one loop. All methods belong to that loop."""
 
     def __init__(self) -> None:

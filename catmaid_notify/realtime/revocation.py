@@ -29,7 +29,7 @@ GRACE_SECONDS: Final = 0.5
 the page a new session, and some more changes may follow."""
 
 
-class Guard:
+class SessionRevalidator:
     """Watches over the sockets of one loop. All methods belong to that loop."""
 
     def __init__(self, sockets: Collection[Socket]) -> None:
@@ -45,7 +45,7 @@ class Guard:
         if socket.sign_in.expires < self._first_end:
             self._wake.set()
 
-    def obey(self, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
+    def handle_control_message(self, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
         """Act on an order about these sockets; return whether the message was one."""
         ended, replaced = message.get("ended"), message.get("replaced")
         if isinstance(ended, str):

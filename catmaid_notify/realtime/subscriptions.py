@@ -14,8 +14,8 @@ from catmaid_notify import topics
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import UnknownTopic
 from catmaid_notify.protocol import Event, frame, user_key
-from catmaid_notify.realtime.groups import Rooms
-from catmaid_notify.realtime.presence_writer import Recorder
+from catmaid_notify.realtime.groups import LocalGroups
+from catmaid_notify.realtime.presence_writer import PresenceWriter
 from catmaid_notify.realtime.socket import Socket
 from catmaid_notify.topics import Topic, last_values, permissions
 from catmaid_notify.utils import db_threads
@@ -31,7 +31,7 @@ TOPICS_AT_ONCE: Final = 200
 """Topics of one page that are asked about in one go, so that others have their turn in between."""
 USERS_AT_ONCE: Final = 1000
 
-QUESTIONS_AT_ONCE: Final = 500
+QUERIES_AT_ONCE: Final = 500
 WORKERS: Final = 2
 """Rounds of questions under way at the same time, so that one slow answer does not delay all others."""
 
@@ -59,17 +59,17 @@ class _Follower:
         self.task: asyncio.Task[None] | None = None
 
 
-class _Question(NamedTuple):
+class _PermissionQuery(NamedTuple):
     pk: Any
     topics: list[Topic]
     answer: asyncio.Future[set[Topic]]
 
 
-class Asker:
+class PermissionBatcher:
     """Asks the site who may follow what. All methods belong to one loop."""
 
     def __init__(self) -> None:
-        self._questions: list[_Question] = []
+        self._queries: list[_PermissionQuery] = []
         self._workers: set[asyncio.Task[None]] = set()
 
     async def followable(self, pk: Any, topics: list[Topic]) -> set[Topic]:
@@ -81,50 +81,50 @@ class Asker:
         if not topics:
             return set()
         loop = asyncio.get_running_loop()
-        question = _Question(pk, topics, loop.create_future())
-        self._questions.append(question)
+        query = _PermissionQuery(pk, topics, loop.create_future())
+        self._queries.append(query)
         if len(self._workers) < WORKERS:
             worker = loop.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        return await question.answer
+        return await query.answer
 
     async def _work(self) -> None:
-        while self._questions:
-            questions, self._questions = (
-                self._questions[:QUESTIONS_AT_ONCE],
-                self._questions[QUESTIONS_AT_ONCE:],
+        while self._queries:
+            queries, self._queries = (
+                self._queries[:QUERIES_AT_ONCE],
+                self._queries[QUERIES_AT_ONCE:],
             )
             pks: dict[Topic, set[Any]] = defaultdict(set)
-            for question in questions:
-                for topic in question.topics:
-                    pks[topic].add(question.pk)
+            for query in queries:
+                for topic in query.topics:
+                    pks[topic].add(query.pk)
             try:
                 asked = [(topic, list(who)) for topic, who in pks.items()]
                 answers = await db_threads.ask_for_page(permissions.followers_among, asked)
             except Exception as error:  # noqa: BLE001 - it belongs to who has asked
-                for question in questions:
-                    if not question.answer.done():
-                        question.answer.set_exception(error)
+                for query in queries:
+                    if not query.answer.done():
+                        query.answer.set_exception(error)
                 continue
             allowed = dict(zip(pks, answers, strict=True))
-            for question in questions:
-                if not question.answer.done():  # whoever has gone meanwhile wants none
-                    question.answer.set_result({topic for topic in question.topics if question.pk in allowed[topic]})
+            for query in queries:
+                if not query.answer.done():  # whoever has gone meanwhile wants none
+                    query.answer.set_result({topic for topic in query.topics if query.pk in allowed[topic]})
 
 
-class Following:
+class SubscriptionManager:
     """The followers among the sockets of one loop. All methods belong to that loop."""
 
-    def __init__(self, rooms: Rooms, presence: Recorder) -> None:
-        self._rooms = rooms
+    def __init__(self, local_groups: LocalGroups, presence: PresenceWriter) -> None:
+        self._groups = local_groups
         self._presence = presence
-        self._asker = Asker()
+        self._batcher = PermissionBatcher()
         self._followers: dict[Socket, _Follower] = {}
         self._due: dict[Topic, set[Socket]] = defaultdict(set)
         self._wake = asyncio.Event()
 
-    def take(self, socket: Socket, event: Event, topic: Any, ref: Any, payload: Any) -> bool:
+    def submit(self, socket: Socket, event: Event, topic: Any, ref: Any, payload: Any) -> bool:
         """Do what a page wants, in the order in which it asks; return whether that is one of its allowed topics.
 
         Raises:
@@ -151,7 +151,7 @@ class Following:
         for topic in tuple(follower.topics.values()):
             self._unfollow(socket, follower, topic)
 
-    def obey(self, group: str, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
+    def handle_control_message(self, group: str, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
         """Act on an order to ask again what these sockets may follow; return whether the message was one."""
         if message.get("recheck") is not True:
             return False
@@ -190,7 +190,7 @@ class Following:
                 elif event == Event.UNSUBSCRIBE:
                     self._unsubscribe(socket, follower, batch)
                 else:
-                    await self._publish(socket, batch)
+                    await self._publish_requests(socket, batch)
             except (Exception, asyncio.CancelledError) as error:
                 if being_cancelled():
                     raise
@@ -206,14 +206,14 @@ class Following:
 
     async def _subscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
         wanted, reasons = _wanted(follower, requests)
-        granted = await self._asker.followable(socket.sign_in.user_pk, wanted)
+        granted = await self._batcher.followable(socket.sign_in.user_pk, wanted)
         try:
             await self._enter(socket, granted)
             values = await self._values(granted)
         except BaseException:
             for topic in granted:
                 if topic.name not in follower.topics:
-                    self._rooms.exit(socket, topic.group)
+                    self._groups.exit(socket, topic.group)
             raise
         for topic in wanted:
             if topic in granted:
@@ -230,7 +230,7 @@ class Following:
                 self._refuse(socket, request, reasons.get(request, "not allowed"))
 
     async def _enter(self, socket: Socket, granted: Iterable[Topic]) -> None:
-        entering = (self._rooms.enter(socket, topic.group) for topic in granted)
+        entering = (self._groups.enter(socket, topic.group) for topic in granted)
         for outcome in await asyncio.gather(*entering, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -248,16 +248,16 @@ class Following:
                 self._unfollow(socket, follower, topic)
             socket.push(frame(Event.UNSUBSCRIBED, topic=request.topic, ref=request.ref))
 
-    async def _publish(self, socket: Socket, requests: list[_Request]) -> None:
+    async def _publish_requests(self, socket: Socket, requests: list[_Request]) -> None:
         for request in requests:
             content = request.payload if isinstance(request.payload, dict) else {}
             arguments = (content.get("event"), content.get("payload"), content.get("sender"))
             try:
                 topic = topics.find(request.topic)
-                await db_threads.ask_for_page(permissions.publish, socket.sign_in.user_pk, topic, *arguments)
+                await db_threads.ask_for_page(permissions.publish_from_page, socket.sign_in.user_pk, topic, *arguments)
             except UnknownTopic:
                 self._refuse(socket, request, "unknown topic")
-            except permissions.Refused as refused:
+            except permissions.PublishRefused as refused:
                 self._refuse(socket, request, str(refused))
             except Exception as error:  # noqa: BLE001 - at most once: the page hears that it was lost
                 logger.warning("Not published: reason=%s: %s", type(error).__name__, error)
@@ -274,19 +274,19 @@ class Following:
 
     def _unfollow(self, socket: Socket, follower: _Follower, topic: Topic) -> None:
         if follower.topics.pop(topic.name, None) is not None:
-            self._rooms.exit(socket, topic.group)
+            self._groups.exit(socket, topic.group)
             self._presence.remove(socket.sign_in.user_pk, topic.name)
 
     # Asking again
 
     async def _recheck(self) -> None:
         due, self._due = self._due, defaultdict(set)
-        questions = (
+        queries = (
             (topic, pks)
             for topic, sockets in due.items()
             for pks in batches({socket.sign_in.user_pk for socket in sockets}, USERS_AT_ONCE)
         )
-        for asked in _pages(questions):
+        for asked in _pages(queries):
             try:
                 answers = await db_threads.ask_for_page(permissions.followers_among, asked)
             except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
@@ -325,13 +325,13 @@ def _wanted(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Top
     return list(wanted.values()), reasons
 
 
-def _pages(questions: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
+def _pages(queries: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
     """Put questions together until they are about some hundreds of users."""
     page: list[tuple[Topic, list[Any]]] = []
     size = 0
-    for question in questions:
-        page.append(question)
-        size += len(question[1])
+    for query in queries:
+        page.append(query)
+        size += len(query[1])
         if size >= USERS_AT_ONCE:
             yield page
             page, size = [], 0

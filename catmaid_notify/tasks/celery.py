@@ -203,7 +203,9 @@ class UserTask(Task):
                 api.notify_user(pk, key=_key(end.task_id, end.state), **message)
         return last or TaskProgress(task_id=end.task_id, user_id=pk, title=self._safe_title(end.args, end.kwargs))
 
-    def _leave(self, state: str, outcome: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _after_run(
+        self, state: str, outcome: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
         """Say nothing more of this execution, however it ended. For `Ignore` and `Reject` Celery calls no hook."""
         self._stop_progress()
         if state == states.IGNORED and not getattr(self.request, "catmaid_notify_is_replaced", False):
@@ -296,14 +298,14 @@ def check(user_id: str, nonce: str) -> None:
 
 
 @task_postrun.connect(weak=False)
-def _leave(
+def _on_task_postrun(
     task: Task, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], state: str, retval: Any, **_kwargs: Any
 ) -> None:
     if isinstance(task, UserTask):
-        task._leave(state, retval, task_id, args, kwargs)
+        task._after_run(state, retval, task_id, args, kwargs)
 
 
 @worker_process_shutdown.connect(weak=False)
-def _flush(**_kwargs: Any) -> None:
+def _on_process_shutdown(**_kwargs: Any) -> None:
     """Worker processes end without Python's exit handlers: send what waits."""
     push.flush()

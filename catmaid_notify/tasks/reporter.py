@@ -68,7 +68,7 @@ class _Teller:
                     return
                 told = self._untold[0]
             try:
-                _tell(*told)
+                _report(*told)
             finally:
                 with self._changed:
                     if self._untold and self._untold[0] is told:
@@ -93,7 +93,7 @@ def wait(seconds: float = STOP_SECONDS) -> None:
     push.flush()
 
 
-def _tell(task_id: str, tell: Callable[[], object]) -> None:
+def _report(task_id: str, tell: Callable[[], object]) -> None:
     try:
         try:
             while_database_is_away(tell, DATABASE_WAITS)

@@ -25,7 +25,7 @@ class UserRequest(Request):
         """Handle the task's time limits; after the hard one its process is killed, when this has returned."""
         super().on_timeout(soft, timeout)
         if not soft and not self._runs_again():
-            self._tell(TaskProgress.State.FAILURE, TimeLimitExceeded(timeout))
+            self._report_end(TaskProgress.State.FAILURE, TimeLimitExceeded(timeout))
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Handle a failure; of a lost process only this one knows."""
@@ -34,9 +34,9 @@ class UserRequest(Request):
         exc = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt):
             if self._success:
-                self._tell(TaskProgress.State.SUCCESS, self._success.get("result"))
+                self._report_end(TaskProgress.State.SUCCESS, self._success.get("result"))
             elif not self._runs_again():
-                self._tell(TaskProgress.State.FAILURE, WorkerLostError(str(exc)))
+                self._report_end(TaskProgress.State.FAILURE, WorkerLostError(str(exc)))
         return result
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
@@ -56,12 +56,12 @@ class UserRequest(Request):
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:  # noqa: FBT001
         super()._announce_revoked(reason, terminated, signum, expired)
-        self._tell(TaskProgress.State.FAILURE, TaskRevokedError(reason))
+        self._report_end(TaskProgress.State.FAILURE, TaskRevokedError(reason))
 
     def _runs_again(self) -> bool:
         # The broker hands out again what was cancelled, since the connection to it was lost, and not acknowledged.
         return self._is_sent_again or (self._already_cancelled and not self.acknowledged)
 
-    def _tell(self, state: TaskProgress.State, outcome: Any) -> None:
+    def _report_end(self, state: TaskProgress.State, outcome: Any) -> None:
         headers, args, kwargs = self._context.headers, self.args or (), self.kwargs or {}
         tell_later(self.id, partial(self.task.tell_end, End(state, headers, self.id, outcome, args, kwargs)))

@@ -34,7 +34,7 @@ def publish_changes(
     if unknown:
         raise ImproperlyConfigured(f"{model._meta.label} has no field {', '.join(sorted(unknown))}.")
     names = [model._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
-    publish_instance = partial(_publish, topic, dict(zip(fields, names, strict=True)))
+    publish_instance = partial(_publish_instance, topic, dict(zip(fields, names, strict=True)))
 
     def saved(instance: Any, *, raw: bool, **_others: Any) -> None:
         if not raw:
@@ -49,7 +49,9 @@ def publish_changes(
         signal.connect(receiver, sender=model, weak=False, dispatch_uid=uid)
 
 
-def _publish(topic: str | Callable[[Any], str | None], fields: dict[str, str], event: str, instance: Any) -> None:
+def _publish_instance(
+    topic: str | Callable[[Any], str | None], fields: dict[str, str], event: str, instance: Any
+) -> None:
     name = topic(instance) if callable(topic) else topic
     if name is not None:
         values = {field: getattr(instance, attribute) for field, attribute in fields.items()}

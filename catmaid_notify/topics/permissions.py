@@ -18,7 +18,7 @@ from catmaid_notify.topics import Topic, publishing
 logger = logging.getLogger("catmaid_notify")
 
 
-class Refused(NotifyError):
+class PublishRefused(NotifyError):
     """The site does not allow this."""
 
 
@@ -51,7 +51,7 @@ def allowed(candidates: list[Any], topic: Topic) -> set[Any]:
         return set()
 
 
-def publish(pk: Any, topic: Topic, event: Any, payload: Any, sender: Any) -> None:
+def publish_from_page(pk: Any, topic: Topic, event: Any, payload: Any, sender: Any) -> None:
     """Publish what a page has sent, if the topic allows it.
 
     Raises:
@@ -63,21 +63,21 @@ def publish(pk: Any, topic: Topic, event: Any, payload: Any, sender: Any) -> Non
     try:
         check_event_name(event)
         if user is None or declaration.may_publish is None or declaration.clean is None:
-            raise Refused("not allowed")
+            raise PublishRefused("not allowed")
         if not _call(declaration.may_publish, user, **topic.parameters):
-            raise Refused("not allowed")
+            raise PublishRefused("not allowed")
         cleaned = _call(declaration.clean, user, event, payload, **topic.parameters)
         publishing.publish(topic.name, event, cleaned, sender=sender or "")
     except ValidationError as error:
         # It may repeat what the page has sent, and that may hold what no frame can: lone surrogates.
-        raise Refused(" ".join(error.messages)[:500].encode(errors="replace").decode()) from None
-    except (DatabaseError, Refused):
+        raise PublishRefused(" ".join(error.messages)[:500].encode(errors="replace").decode()) from None
+    except (DatabaseError, PublishRefused):
         raise
     except NotifyError:
-        raise Refused("not valid") from None
+        raise PublishRefused("not valid") from None
     except Exception:
         logger.exception("Not published, since the topic's own code failed: topic=%.200r", topic.name)
-        raise Refused("failed") from None
+        raise PublishRefused("failed") from None
 
 
 def _call(function: Callable[..., Any] | None, *arguments: Any, **parameters: Any) -> Any:

@@ -18,7 +18,7 @@ AT_ONCE = 100
 """Questions that are asked together at most, so that the first one doesn't wait for the work on a thousand."""
 
 
-class Together(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Asks ``ask``, which answers several questions in their order. Belongs to one loop."""
 
     def __init__(self, ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:

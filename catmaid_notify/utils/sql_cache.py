@@ -71,11 +71,11 @@ class Prepared:
         Raises:
             django.db.Error: what the database says.
         """
-        return self.question(using, **values).rows()
+        return self.bind(using, **values).rows()
 
-    def question(self, using: str, **values: Any) -> Question:
-        """Return what `rows` would ask, to be asked `ahead`."""
-        return Question(self, using, values)
+    def bind(self, using: str, **values: Any) -> BoundQuery:
+        """Return what `rows` would ask, for `fetch_many`."""
+        return BoundQuery(self, using, values)
 
     def statement(self, using: str) -> _Statement:
         """Return what is kept for that database."""
@@ -89,7 +89,7 @@ class Prepared:
         return made
 
 
-class Question(NamedTuple):
+class BoundQuery(NamedTuple):
     """A query with its values."""
 
     prepared: Prepared
@@ -102,19 +102,19 @@ class Question(NamedTuple):
         Raises:
             django.db.Error: what the database says.
         """
-        for question, rows in _asked.get():
-            if question == self:
+        for query, rows in _fetched.get():
+            if query == self:
                 return rows
         return self.prepared.statement(self.using).rows(self.using, self.values)
 
 
 # Many at once
 
-_asked: ContextVar[Sequence[tuple[Question, list[Row]]]] = ContextVar("_asked", default=())
+_fetched: ContextVar[Sequence[tuple[BoundQuery, list[Row]]]] = ContextVar("_fetched", default=())
 
 
 @contextmanager
-def ahead(questions: Iterable[Question]) -> Iterator[None]:
+def fetch_many(queries: Iterable[BoundQuery]) -> Iterator[None]:
     """Ask all of them by one round trip; whoever asks one of them in this block has its rows already.
 
     Where a database or its driver takes one statement at a time, each is asked when its turn comes.
@@ -123,28 +123,28 @@ def ahead(questions: Iterable[Question]) -> Iterator[None]:
         django.db.Error: what the database says.
         ValueError: what its driver says of a value that no database holds.
     """
-    token = _asked.set(_asked_together(list(questions)))
+    token = _fetched.set(_fetch_together(list(queries)))
     try:
         yield
     finally:
-        _asked.reset(token)
+        _fetched.reset(token)
 
 
-def _asked_together(questions: Sequence[Question]) -> list[tuple[Question, list[Row]]]:
-    aliases = {question.using for question in questions}
+def _fetch_together(queries: Sequence[BoundQuery]) -> list[tuple[BoundQuery, list[Row]]]:
+    aliases = {query.using for query in queries}
     if len(aliases) != 1 or not _takes_many(connection := connections[aliases.pop()]):
         return []
-    statements = [question.prepared.statement(question.using) for question in questions]
+    statements = [query.prepared.statement(query.using) for query in queries]
     given = [
         value
-        for question, statement in zip(questions, statements, strict=True)
-        for value in statement.given(question.values, connection)
+        for query, statement in zip(queries, statements, strict=True)
+        for value in statement.given(query.values, connection)
     ]
     found = []
     with connection.cursor() as cursor:
         cursor.execute("; ".join(statement.sql for statement in statements), given)
-        for question, statement in zip(questions, statements, strict=True):
-            found.append((question, statement.fetched(cursor, connection)))
+        for query, statement in zip(queries, statements, strict=True):
+            found.append((query, statement.fetched(cursor, connection)))
             cursor.nextset()
     return found
 
@@ -188,24 +188,24 @@ def instances(manager: models.Manager[Any], name: str, values: Sequence[Any]) ->
 
     Many are asked for as ever. The query for a single one is kept, if the manager's is that of all rows.
     """
-    question = instance(manager, name, values[0]) if len(values) == 1 else None
-    if question is not None:
-        return _loaded(manager.model, question)
+    query = instance(manager, name, values[0]) if len(values) == 1 else None
+    if query is not None:
+        return _loaded(manager.model, query)
     found: Iterable[Any] = manager.filter(**{f"{name}__in": values})
     return found
 
 
-def instance(manager: models.Manager[Any], name: str, value: Any) -> Question | None:
+def instance(manager: models.Manager[Any], name: str, value: Any) -> BoundQuery | None:
     """Return what `instances` asks for a single one; ``None`` where the query is not kept."""
     if type(manager).get_queryset is not BaseManager.get_queryset:
         return None
     model: type[models.Model] = manager.model
-    return _by(model, name).question(manager.db, value=value)
+    return _by(model, name).bind(manager.db, value=value)
 
 
-def _loaded(model: type[models.Model], question: Question) -> Iterator[models.Model]:
-    for row in question.rows():
-        yield model.from_db(question.using, [field.attname for field in model._meta.concrete_fields], row)
+def _loaded(model: type[models.Model], query: BoundQuery) -> Iterator[models.Model]:
+    for row in query.rows():
+        yield model.from_db(query.using, [field.attname for field in model._meta.concrete_fields], row)
 
 
 @cache

@@ -32,13 +32,13 @@ async def send(layer: RabbitmqChannelLayer, *channels: str) -> None:
     """Send to channels that nobody receives from; returns when the messages are here."""
     for channel in channels:
         await layer.send(channel, {"type": "t"})
-    await eventually_here(lambda: set(channels) <= set(layer.here._mailboxes))
+    await eventually_here(lambda: set(channels) <= set(layer.here._buffers))
 
 
 async def test_message_that_nobody_receives__leaves_nothing_behind(layer: RabbitmqChannelLayer) -> None:
     channel = await layer.new_channel()
     await send(layer, *(f"{channel}.{number}" for number in range(20)))
-    await eventually_here(lambda: not layer.here._mailboxes)
+    await eventually_here(lambda: not layer.here._buffers)
 
 
 async def test_member_that_is_gone__its_messages_go_when_they_expire(layer: RabbitmqChannelLayer) -> None:
@@ -47,8 +47,8 @@ async def test_member_that_is_gone__its_messages_go_when_they_expire(layer: Rabb
     await layer.group_add("people", channel)
     for _ in range(20):
         await layer.group_send("people", {"type": "t"})
-    await eventually_here(lambda: channel in layer.here._mailboxes)
-    await eventually_here(lambda: not layer.here._mailboxes)
+    await eventually_here(lambda: channel in layer.here._buffers)
+    await eventually_here(lambda: not layer.here._buffers)
     await layer.group_send("people", {"type": "later"})
     async with asyncio.timeout(SECONDS):
         assert (await layer.receive(channel))["type"] == "later"
@@ -59,14 +59,14 @@ async def test_message_that_has_not_expired__is_kept_for_who_comes_late(
 ) -> None:
     monkeypatch.setattr(loop_state, "WATCH_SECONDS", 0.01)
     looked = asyncio.Event()
-    sweep = loop_state.LoopLayer._sweep
+    sweep = loop_state.LoopChannelLayer._sweep
 
-    def look(here: loop_state.LoopLayer) -> None:
+    def look(here: loop_state.LoopChannelLayer) -> None:
         sweep(here)
-        if here._mailboxes:
+        if here._buffers:
             looked.set()
 
-    monkeypatch.setattr(loop_state.LoopLayer, "_sweep", look)
+    monkeypatch.setattr(loop_state.LoopChannelLayer, "_sweep", look)
     layer = RabbitmqChannelLayer(host=vhost.url)
     try:
         channel = await layer.new_channel()
@@ -82,7 +82,7 @@ async def test_receiver_that_waits_longer_than_messages_are_kept(layer: Rabbitmq
     channel, other = await layer.new_channel(), await layer.new_channel()
     waiting = asyncio.ensure_future(layer.receive(channel))
     await send(layer, other)
-    await eventually_here(lambda: other not in layer.here._mailboxes)
+    await eventually_here(lambda: other not in layer.here._buffers)
     await layer.send(channel, {"type": "t"})
     async with asyncio.timeout(SECONDS):
         assert (await waiting)["type"] == "t"

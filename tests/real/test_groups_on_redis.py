@@ -95,7 +95,7 @@ async def kept(settings: Settings, request: pytest.FixtureRequest) -> AsyncItera
     hub.reconciler.round = round_of  # type: ignore[assignment, method-assign]
     hub.start()
     await hub.join(made.socket)
-    await hub._rooms.enter(made.socket, TOPIC)
+    await hub._groups.enter(made.socket, TOPIC)
     for group in GROUPS:
         await made.gets(group)
     yield made

@@ -19,7 +19,7 @@ from pamqp import commands, frame
 
 from catmaid_notify.doctor import broker, layer
 from catmaid_notify.doctor.context import Visit
-from catmaid_notify.doctor.findings import Finding, Level
+from catmaid_notify.doctor.findings import Finding, Severity
 from catmaid_notify.doctor.runner import Step, walk
 from catmaid_notify.layers import RabbitmqChannelLayer
 from tests.support import broker as nodes
@@ -66,8 +66,8 @@ def shared_vhost() -> Iterator[Vhost]:
 
 def failure(found: dict[str, Finding]) -> Finding:
     """Return the one failure; what comes after it is skipped, and nothing else is wrong."""
-    [failed] = [one for one in found.values() if one.level is Level.FAILED]
-    assert not [one for one in found.values() if one.level is Level.WARNING]
+    [failed] = [one for one in found.values() if one.level is Severity.FAILED]
+    assert not [one for one in found.values() if one.level is Severity.WARNING]
     assert all("secret" not in f"{one.text}{one.hints}" for one in found.values())
     return failed
 
@@ -78,7 +78,7 @@ def test_broker__all_is_well(examine, vhost):
     assert [step.removeprefix("broker ") for step in found] == [
         "address", "login", "vhost", "permissions", "version", "alarms",
     ]  # fmt: skip
-    assert {one.level for one in found.values()} == {Level.OK}
+    assert {one.level for one in found.values()} == {Severity.OK}
     assert not vhost.rows("queues", "name"), "nothing is left"
 
 
@@ -90,7 +90,7 @@ def test_address__unknown_host(examine):
     assert failure(found).step == "broker address"
     assert "'no-such-host.invalid' is not known" in failure(found).text
     assert found["broker login"].text == "needs: broker address"
-    assert found["broker alarms"].level is Level.SKIPPED
+    assert found["broker alarms"].level is Severity.SKIPPED
 
 
 def test_address__nothing_listens(examine):
@@ -139,7 +139,7 @@ def test_address__no_answer(examine):
 def test_address__each_of_several(examine, shared_vhost):
     port = free_port()
     found = examine(hosts=[shared_vhost.url, f"amqp://127.0.0.1:{port}/{shared_vhost.name}"])
-    assert found[f"broker permissions {HOST}:{PORT}"].level is Level.OK
+    assert found[f"broker permissions {HOST}:{PORT}"].level is Severity.OK
     assert failure(found).step == f"broker address 127.0.0.1:{port}"
 
 
@@ -195,7 +195,7 @@ def tls_port(certificate) -> Iterator[int]:
 def test_tls__certificate_of_an_authority_of_our_own(examine, shared_vhost, tls_port, certificate):
     context = ssl.create_default_context(cafile=certificate)
     found = examine(host=f"amqps://localhost:{tls_port}/{shared_vhost.name}", ssl_context=context)
-    assert {one.level for one in found.values()} == {Level.OK}
+    assert {one.level for one in found.values()} == {Severity.OK}
     assert found["broker TLS"].text == "the certificate is trusted"
 
 
@@ -217,7 +217,7 @@ def test_tls__certificate_is_not_trusted(examine, shared_vhost, tls_port):
     assert failure(found).step == "broker TLS"
     assert "not trusted" in failure(found).text
     assert "ssl_context" in failure(found).hints[0]
-    assert found["broker version"].level is Level.SKIPPED
+    assert found["broker version"].level is Severity.SKIPPED
 
 
 def test_tls__other_host_than_in_the_certificate(examine, shared_vhost, tls_port, certificate):
@@ -245,7 +245,7 @@ def test_login__wrong_password(examine, shared_vhost, user):
     found = examine(host=f"amqp://{HOST}:{PORT}/{shared_vhost.name}", username=user, password="not the secret")
     assert failure(found).step == "broker login"
     assert f"rabbitmqctl change_password {user} <password>" in failure(found).hints
-    assert found["broker version"].level is Level.OK, "which the broker tells before"
+    assert found["broker version"].level is Severity.OK, "which the broker tells before"
 
 
 def test_login__unknown_user(examine, shared_vhost):
@@ -275,7 +275,7 @@ def test_vhost__user_has_no_rights(examine, vhost, user):
     assert failed.hints == (f"rabbitmqctl set_permissions -p {vhost.name} {user} '.*' '.*' '.*'",)
     # What is printed mends it.
     rabbitmqctl(*failed.hints[0].replace("'", "").split()[1:])
-    assert {one.level for one in examine(**config).values()} == {Level.OK}
+    assert {one.level for one in examine(**config).values()} == {Severity.OK}
 
 
 LEAST = {
@@ -314,7 +314,7 @@ def test_permissions__one_is_missing(examine, shared_vhost, user, rights, words)
 def test_permissions__the_least_are_enough_for_the_layer(examine, shared_vhost, user):
     allow(shared_vhost, user)
     config = {"host": f"amqp://{user}:secret@{HOST}:{PORT}/{shared_vhost.name}"}
-    assert {one.level for one in examine(**config, steps=[*broker.steps(), ROUND_TRIP]).values()} == {Level.OK}
+    assert {one.level for one in examine(**config, steps=[*broker.steps(), ROUND_TRIP]).values()} == {Severity.OK}
 
 
 def test_permissions__exchange_is_another_one(examine, vhost):
@@ -323,7 +323,7 @@ def test_permissions__exchange_is_another_one(examine, vhost):
     failed = failure(examine(host=vhost.url))
     assert failed.step == "broker permissions"
     assert "groups_exchange" in " ".join(failed.hints)
-    assert {one.level for one in examine(host=vhost.url, groups_exchange="ours").values()} == {Level.OK}
+    assert {one.level for one in examine(host=vhost.url, groups_exchange="ours").values()} == {Severity.OK}
 
 
 @contextmanager
@@ -344,11 +344,11 @@ def node_client(vhost: Any) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("product", "version", "level"),
     [
-        ("RabbitMQ", "3.7.28", Level.FAILED),
-        ("RabbitMQ", "3.8.0", Level.OK),
-        ("RabbitMQ", "4.3.6", Level.OK),
-        ("Qpid", "9.1", Level.WARNING),
-        ("RabbitMQ", "newest", Level.WARNING),
+        ("RabbitMQ", "3.7.28", Severity.FAILED),
+        ("RabbitMQ", "3.8.0", Severity.OK),
+        ("RabbitMQ", "4.3.6", Severity.OK),
+        ("Qpid", "9.1", Severity.WARNING),
+        ("RabbitMQ", "newest", Severity.WARNING),
     ],
 )
 def test_version__as_the_broker_says_it(examine, product, version, level):
@@ -364,7 +364,7 @@ def test_alarms__disk_and_memory(examine, tmp_path):
     if nodes.missing():
         pytest.skip(nodes.missing())
     with nodes.broker(tmp_path) as node:
-        assert examine(host=node.url)["broker alarms"].level is Level.OK
+        assert examine(host=node.url)["broker alarms"].level is Severity.OK
         for broken, mended, words in (
             (("set_disk_free_limit", "mem_relative", "1000"), ("set_disk_free_limit", "1MB"), "low on disk"),
             (("set_vm_memory_high_watermark", "0"), ("set_vm_memory_high_watermark", "0.6"), "low on memory"),
@@ -374,7 +374,7 @@ def test_alarms__disk_and_memory(examine, tmp_path):
             assert failed.step == "broker alarms"
             assert words in failed.text
             node.ctl(*mended)
-            assert examine(host=node.url)["broker alarms"].level is Level.OK
+            assert examine(host=node.url)["broker alarms"].level is Severity.OK
 
 
 # -- The layer
@@ -382,7 +382,7 @@ def test_alarms__disk_and_memory(examine, tmp_path):
 
 def test_layer__message_comes_back(examine, shared_vhost):
     found = examine(host=shared_vhost.url, steps=[ROUND_TRIP])["channel layer"]
-    assert found.level is Level.OK
+    assert found.level is Severity.OK
     assert found.text.startswith("a message came through in ")
 
 
@@ -395,7 +395,7 @@ def test_layer__of_channels_rabbitmq(settings, vhost):
     visit = Visit()
     with visit.closing:
         found = list(walk(visit, [*broker.steps(), ROUND_TRIP]))
-    assert [one for one in found if one.level is not Level.OK] == []
+    assert [one for one in found if one.level is not Severity.OK] == []
     assert len(found) == 7
 
 
@@ -413,13 +413,13 @@ def test_layer__redis_is_away(settings):
     }
     assert broker.steps() == []
     [failed] = layer.round_trip(Visit(timeout=5))
-    assert failed.level is Level.FAILED
+    assert failed.level is Severity.FAILED
     assert "redis-cli ping" in failed.hints
 
 
 def test_layer__in_memory_or_none(settings):
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-    assert [one.level for one in layer.round_trip(Visit())] == [Level.WARNING]
+    assert [one.level for one in layer.round_trip(Visit())] == [Severity.WARNING]
     settings.CHANNEL_LAYERS = {}
-    assert [one.level for one in layer.round_trip(Visit())] == [Level.SKIPPED]
+    assert [one.level for one in layer.round_trip(Visit())] == [Severity.SKIPPED]
     assert broker.steps() == []

@@ -181,7 +181,7 @@ async def test_join_again__all_groups_and_none_that_is_left_meanwhile(layer: Spy
     await joined(hub, 1)
     leaving = await joined(hub, 2)
     layer.open.clear()
-    again = asyncio.create_task(hub._rooms.join_again())
+    again = asyncio.create_task(hub._groups.join_again())
     await layer.called("group_add", 3)
     hub.leave(leaving.socket)
     await layer.called("group_discard")
@@ -436,8 +436,8 @@ def test_receive__nothing_that_comes_ends_the_hub(forged: Any) -> None:
     async def scenario() -> None:
         hub = get_hub()
         plain, v1 = await joined(hub, is_v1=False), await joined(hub)
-        hub._take(forged)
-        hub._take(message("fence"))
+        hub._dispatch(forged)
+        hub._dispatch(message("fence"))
         assert plain.texts[-1] == v1.texts[-1] == "fence"
         assert plain.codes == v1.codes == []
 

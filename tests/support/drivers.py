@@ -181,7 +181,7 @@ class SpyLayer:
         self.open.set()
         self.error: Exception | None = None
         """What each call raises."""
-        self._mailbox: asyncio.Queue[Any] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Any] = asyncio.Queue()
         self._listeners: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
 
@@ -199,7 +199,7 @@ class SpyLayer:
         await self._called("group_send", group)
 
     async def receive(self, channel: str) -> Any:
-        received = await self._mailbox.get()
+        received = await self._arrived.get()
         if isinstance(received, BaseException):
             raise received
         return received
@@ -211,7 +211,7 @@ class SpyLayer:
 
     def arrive(self, message: Any) -> None:
         """Let a message arrive from the broker, or an exception."""
-        self._mailbox.put_nowait(message)
+        self._arrived.put_nowait(message)
 
     def reconnected(self) -> None:
         """Say that the broker is back."""

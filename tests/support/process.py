@@ -27,6 +27,11 @@ running: list[Process] = []
 """All that have been started and not yet stopped, oldest first; a failing test prints what they said last."""
 
 
+def sigterm_is_ctrl_c() -> None:
+    """Have SIGTERM raise KeyboardInterrupt in this process: pytest then ends what its fixtures have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def environment() -> dict[str, str]:
     """Return the environment that processes inherit."""
     return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}

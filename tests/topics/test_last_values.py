@@ -15,7 +15,7 @@ from django.db.models.signals import post_delete, post_save
 from catmaid_notify import api, topics
 from catmaid_notify.changes import publish_changes
 from catmaid_notify.models import Presence, SocketServer
-from catmaid_notify.realtime.presence_writer import FORGET_SECONDS, Recorder
+from catmaid_notify.realtime.presence_writer import FORGET_SECONDS, PresenceWriter
 from catmaid_notify.utils import db_threads
 from tests.support.drivers import Pushes
 
@@ -148,35 +148,35 @@ def test_changes__field_that_is_not_there() -> None:
 
 
 @pytest_asyncio.fixture
-async def recorder(closing_connections: None) -> AsyncIterator[Recorder]:
-    yield Recorder()
+async def writer(closing_connections: None) -> AsyncIterator[PresenceWriter]:
+    yield PresenceWriter()
     await db_threads.ask(connections.close_all)
 
 
-async def written(recorder: Recorder) -> None:
-    await recorder._write(beat=True)
+async def written(writer: PresenceWriter) -> None:
+    await writer._write(beat=True)
 
 
-async def test_presence__comes_and_goes(recorder: Recorder, user: User, other: User) -> None:
-    recorder.add(user.pk)
-    recorder.add(user.pk)
-    recorder.add(user.pk, "open:a")
-    await written(recorder)
+async def test_presence__comes_and_goes(writer: PresenceWriter, user: User, other: User) -> None:
+    writer.add(user.pk)
+    writer.add(user.pk)
+    writer.add(user.pk, "open:a")
+    await written(writer)
     assert (await api.ais_online(user), await api.ais_online(other)) == (True, False)
     assert await api.asocket_count(user) == 2
     assert await api.afollowers("open:a") == [user.pk]
-    recorder.remove(user.pk)
-    recorder.remove(user.pk, "open:a")
-    await written(recorder)
+    writer.remove(user.pk)
+    writer.remove(user.pk, "open:a")
+    await written(writer)
     assert (await api.ais_online(user), await api.asocket_count(user), await api.afollowers("open:a")) == (True, 1, [])
-    recorder.remove(user.pk)
-    await written(recorder)
+    writer.remove(user.pk)
+    await written(writer)
     assert not await api.ais_online(user)
     assert not await Presence.objects.aexists()
 
 
-async def test_presence__of_several_processes(recorder: Recorder, user: User) -> None:
-    for one in (recorder, Recorder()):
+async def test_presence__of_several_processes(writer: PresenceWriter, user: User) -> None:
+    for one in (writer, PresenceWriter()):
         one.add(user.pk)
         one.add(user.pk, "open:a")
         await written(one)
@@ -184,26 +184,26 @@ async def test_presence__of_several_processes(recorder: Recorder, user: User) ->
     assert await api.afollowers("open:a") == [user.pk]
 
 
-async def test_presence__of_a_process_that_died(recorder: Recorder, user: User, settings: Settings) -> None:
-    recorder.add(user.pk)
-    await written(recorder)
+async def test_presence__of_a_process_that_died(writer: PresenceWriter, user: User, settings: Settings) -> None:
+    writer.add(user.pk)
+    await written(writer)
     await age(3 * settings_seconds() - 2)
     assert await api.ais_online(user)
     await age(4)
     assert not await api.ais_online(user)
     await age(FORGET_SECONDS)
-    another = Recorder()
+    another = PresenceWriter()
     another.add(user.pk)
     await written(another)
     assert await SocketServer.objects.acount() == await Presence.objects.acount() == 1
 
 
-async def test_presence__of_a_process_that_was_taken_for_dead(recorder: Recorder, user: User) -> None:
-    recorder.add(user.pk)
-    await written(recorder)
+async def test_presence__of_a_process_that_was_taken_for_dead(writer: PresenceWriter, user: User) -> None:
+    writer.add(user.pk)
+    await written(writer)
     await Presence.objects.all().adelete()
     await SocketServer.objects.all().adelete()
-    await written(recorder)
+    await written(writer)
     assert await api.ais_online(user)
 
 

@@ -490,7 +490,7 @@ async def test_page_publishes__refused(
     assert pushes == []
 
 
-@pytest.mark.parametrize("error", [permissions.Refused("\ud800"), asyncio.CancelledError()])
+@pytest.mark.parametrize("error", [permissions.PublishRefused("\ud800"), asyncio.CancelledError()])
 async def test_page_publishes__what_nobody_has_thought_of_silences_no_page(
     following_page: Page, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -499,7 +499,7 @@ async def test_page_publishes__what_nobody_has_thought_of_silences_no_page(
     ask = db_threads.ask_for_page
 
     async def failing(function: Any, *arguments: Any) -> Any:
-        if function is permissions.publish:
+        if function is permissions.publish_from_page:
             raise error
         return await ask(function, *arguments)
 
@@ -530,8 +530,8 @@ def test_permissions__user_who_is_gone(user: User, site: Site) -> None:
     pk = user.pk
     user.delete()
     assert permissions.followers_among([(topics.find("table:a"), [pk])]) == [set()]
-    with pytest.raises(permissions.Refused):
-        permissions.publish(pk, topics.find("chat:a"), "said", 1, "")
+    with pytest.raises(permissions.PublishRefused):
+        permissions.publish_from_page(pk, topics.find("chat:a"), "said", 1, "")
     assert site.asked == []
 
 

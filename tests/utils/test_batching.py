@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from catmaid_notify.utils.batching import AT_ONCE, Together
+from catmaid_notify.utils.batching import AT_ONCE, Batcher
 
 
 class Oracle:
@@ -17,7 +17,7 @@ class Oracle:
         self.asked: list[list[int]] = []
         self.is_asked = asyncio.Event()
         self.may_answer = asyncio.Event()
-        self.together = Together(self.answer)
+        self.batcher = Batcher(self.answer)
 
     async def answer(self, numbers: Sequence[int]) -> list[int]:
         self.asked.append(list(numbers))
@@ -29,9 +29,9 @@ class Oracle:
 
     async def tasks(self, numbers: Sequence[int]) -> list[asyncio.Task[int]]:
         """Ask for each in a task, the first one before the others come."""
-        tasks = [asyncio.create_task(self.together.ask(number)) for number in numbers[:1]]
+        tasks = [asyncio.create_task(self.batcher.ask(number)) for number in numbers[:1]]
         await self.is_asked.wait()
-        tasks += [asyncio.create_task(self.together.ask(number)) for number in numbers[1:]]
+        tasks += [asyncio.create_task(self.batcher.ask(number)) for number in numbers[1:]]
         await asyncio.sleep(0)
         return tasks
 
@@ -42,7 +42,7 @@ async def test_ask__the_first_at_once_and_who_comes_meanwhile_together() -> None
     oracle.may_answer.set()
     assert await asyncio.gather(*tasks) == [2, 4, 4, 6]
     assert oracle.asked == [[1], [2, 2, 3]]
-    assert await oracle.together.ask(5) == 10
+    assert await oracle.batcher.ask(5) == 10
 
 
 async def test_ask__not_too_many_together() -> None:
@@ -79,7 +79,7 @@ async def test_ask__who_has_gone_is_not_asked_for() -> None:
 async def test_ask__the_end_of_the_loop_leaves_nobody_waiting() -> None:
     oracle = Oracle()
     tasks = await oracle.tasks([1, 2])
-    assert oracle.together._task is not None
-    oracle.together._task.cancel()
+    assert oracle.batcher._task is not None
+    oracle.batcher._task.cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(answer, asyncio.CancelledError) for answer in answers)

@@ -94,64 +94,64 @@ def test_rows__nothing_of_a_thread_is_kept(user: User) -> None:
     assert not any(isinstance(one, type(connections["default"])) for one in kept)
 
 
-# -- Ahead
+# -- Many at once
 
 
-def _questions(user: User) -> list[sql_cache.Question]:
+def _queries(user: User) -> list[sql_cache.BoundQuery]:
     of_user = Prepared(TaskProgress.objects.filter(user_id=USER).order_by("updated").values_list("task_id", "updated"))
     is_active = Prepared(get_user_model().objects.filter(pk=Parameter("pk", USER.field)).values_list("is_active"))
     return [
-        of_user.question("default", user=user.pk),
-        of_user.question("default", user=-1),
-        is_active.question("default", pk=user.pk),
+        of_user.bind("default", user=user.pk),
+        of_user.bind("default", user=-1),
+        is_active.bind("default", pk=user.pk),
     ]
 
 
-def test_ahead__by_one_round_trip_where_the_driver_can(
+def test_fetch_many__by_one_round_trip_where_the_driver_can(
     user: User, tasks: list[TaskProgress], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    expected = [question.rows() for question in _questions(user)]
+    expected = [query.rows() for query in _queries(user)]
     assert [len(rows) for rows in expected] == [3, 0, 1]
-    questions = _questions(user)
-    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 3), sql_cache.ahead(questions):
-        assert [question.rows() for question in questions] == expected
+    queries = _queries(user)
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 3), sql_cache.fetch_many(queries):
+        assert [query.rows() for query in queries] == expected
 
 
-def test_ahead__what_was_not_asked_is_asked(user: User, other: User, tasks: list[TaskProgress]) -> None:
-    questions = _questions(user)
-    with sql_cache.ahead(questions):
-        assert questions[0].prepared.rows("default", user=other.pk)[0][0] == "theirs"
+def test_fetch_many__what_was_not_asked_is_asked(user: User, other: User, tasks: list[TaskProgress]) -> None:
+    queries = _queries(user)
+    with sql_cache.fetch_many(queries):
+        assert queries[0].prepared.rows("default", user=other.pk)[0][0] == "theirs"
 
 
-def test_ahead__only_in_its_block(user: User, tasks: list[TaskProgress]) -> None:
-    question = _questions(user)[0]
-    with sql_cache.ahead([question]):
+def test_fetch_many__only_in_its_block(user: User, tasks: list[TaskProgress]) -> None:
+    query = _queries(user)[0]
+    with sql_cache.fetch_many([query]):
         pass
     TaskProgress.objects.all().delete()
-    assert question.rows() == []
+    assert query.rows() == []
 
 
-def test_ahead__nothing(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(0), sql_cache.ahead([]):
+def test_fetch_many__nothing(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0), sql_cache.fetch_many([]):
         pass
 
 
-def test_ahead__an_instance(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    question = sql_cache.instance(get_user_model()._default_manager, "pk", user.pk)
-    assert question is not None
-    with django_assert_num_queries(1), sql_cache.ahead([question]):
+def test_fetch_many__an_instance(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    query = sql_cache.instance(get_user_model()._default_manager, "pk", user.pk)
+    assert query is not None
+    with django_assert_num_queries(1), sql_cache.fetch_many([query]):
         assert list(sql_cache.instances(get_user_model()._default_manager, "pk", [user.pk])) == [user]
 
 
-def test_ahead__statements_one_by_one_where_the_server_puts_the_values_in(
+def test_fetch_many__statements_one_by_one_where_the_server_puts_the_values_in(
     user: User, tasks: list[TaskProgress], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL takes one statement at a time then."""
     monkeypatch.setattr(connection.features, "uses_server_side_binding", True, raising=False)
-    questions = _questions(user)
-    with sql_cache.ahead(questions):
+    queries = _queries(user)
+    with sql_cache.fetch_many(queries):
         TaskProgress.objects.all().delete()
-        assert questions[0].rows() == []
+        assert queries[0].rows() == []
 
 
 # -- Instances

@@ -16,7 +16,7 @@ from pamqp.exceptions import PAMQPException
 from yarl import URL
 
 from catmaid_notify.layers.amqp import logging as amqp_logging
-from catmaid_notify.layers.amqp.transport import Tap, TappedTransports
+from catmaid_notify.layers.amqp.transport import FrameInterceptor, InterceptingTransportFactory
 from catmaid_notify.layers.options import LayerOptions, Node
 from catmaid_notify.utils.asyncio import being_cancelled
 
@@ -58,7 +58,7 @@ class Connection:
     """
 
     def __init__(
-        self, options: LayerOptions, *, name: str, set_up: Callable[[TappedConnection], Awaitable[Awaitable[Any]]]
+        self, options: LayerOptions, *, name: str, set_up: Callable[[InterceptedConnection], Awaitable[Awaitable[Any]]]
     ) -> None:
         self._options = options
         self._name = name
@@ -97,7 +97,7 @@ class Connection:
 
     async def _serve(self, node: Node) -> NoReturn:
         """Open one connection and raise when it is lost."""
-        connection: TappedConnection | None = None
+        connection: InterceptedConnection | None = None
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 connection = await _connect(node, self._options, self._name)
@@ -136,31 +136,31 @@ def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
     return future.exception() if future.done() and not future.cancelled() else None
 
 
-class TappedConnection(aio_pika.Connection):
+class InterceptedConnection(aio_pika.Connection):
     """A connection whose frames can be had as they come, see `transport`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """As the parent."""
         super().__init__(*args, **kwargs)
-        self._transports = TappedTransports()
+        self._transports = InterceptingTransportFactory()
         self.kwargs["transport_factory"] = self._transports  # which it hands on to aiormq
 
     @property
-    def tap(self) -> Tap:
+    def interceptor(self) -> FrameInterceptor:
         """What is on its socket.
 
         Raises:
             ConnectionError: it was never open.
         """
-        if self._transports.tap is None:
+        if self._transports.interceptor is None:
             raise ConnectionError("the connection was never open")
-        return self._transports.tap
+        return self._transports.interceptor
 
     def __del__(self) -> None:
         """Do nothing: we close what was opened. The parent starts a task, in whatever thread collects the garbage."""
 
 
-async def _connect(node: Node, options: LayerOptions, name: str) -> TappedConnection:
+async def _connect(node: Node, options: LayerOptions, name: str) -> InterceptedConnection:
     url = URL.build(
         scheme="amqps" if node.tls else "amqp",
         host=node.host,
@@ -172,7 +172,7 @@ async def _connect(node: Node, options: LayerOptions, name: str) -> TappedConnec
     )
     return await aio_pika.connect(
         url,
-        connection_class=TappedConnection,
+        connection_class=InterceptedConnection,
         timeout=options.connect_timeout,
         ssl_context=options.ssl_context,
         client_properties={"connection_name": f"catmaid_notify {name}"},

@@ -17,7 +17,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.layers.amqp import frames
-from catmaid_notify.layers.amqp.connection import Connection, TappedConnection
+from catmaid_notify.layers.amqp.connection import Connection, InterceptedConnection
 from catmaid_notify.layers.options import LayerOptions
 
 logger = logging.getLogger("catmaid_notify.layers")
@@ -187,7 +187,7 @@ class Receiver:
 
     # The queue
 
-    async def _set_up(self, connection: TappedConnection) -> Awaitable[Any]:
+    async def _set_up(self, connection: InterceptedConnection) -> Awaitable[Any]:
         self._ready = False
         channel = await open_channel(connection)
         await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
@@ -214,7 +214,7 @@ class Receiver:
             },
         )
 
-    async def _until_broken(self, connection: TappedConnection, channel: AbstractChannel) -> None:
+    async def _until_broken(self, connection: InterceptedConnection, channel: AbstractChannel) -> None:
         """Keep everything right; raise when something on the connection is broken, whoever did it."""
         watches = (self._keep_bound(channel), self._watch(), self._ask(channel))
         tasks = [asyncio.ensure_future(watch) for watch in watches]
@@ -243,7 +243,7 @@ class Receiver:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await channel.queue_declare(self._queue, passive=True)
 
-    async def _reclaim(self, connection: TappedConnection) -> None:
+    async def _reclaim(self, connection: InterceptedConnection) -> None:
         """Get the queue back whose name is part of our channels' names."""
         while True:
             await asyncio.sleep(RECLAIM_SECONDS)
@@ -256,9 +256,9 @@ class Receiver:
             logger.info("Queue is ours again: queue=%s", self._queue_name)
             await asyncio.Event().wait()
 
-    async def _consume(self, connection: TappedConnection, channel: AbstractChannel, queue: str) -> None:
+    async def _consume(self, connection: InterceptedConnection, channel: AbstractChannel, queue: str) -> None:
         """Take what comes for ``queue``, without acknowledgements."""
-        connection.tap.take(channel.number, frames.Deliveries(self._on_body))
+        connection.interceptor.set_handler(channel.number, frames.DeliveryAssembler(self._on_body))
         await channel.basic_consume(queue, _taken_already, no_ack=True)
 
 

@@ -35,7 +35,7 @@ class Confirm:
     refused: bool
 
 
-def publish(channel_number: int, exchange: str, routing_key: str, body: bytes, frame_max: int) -> bytes:
+def publish_frames(channel_number: int, exchange: str, routing_key: str, body: bytes, frame_max: int) -> bytes:
     """Return the frames of one message; ``frame_max`` is the size of a frame in bytes as agreed with the broker.
 
     Raises:
@@ -43,16 +43,16 @@ def publish(channel_number: int, exchange: str, routing_key: str, body: bytes, f
     """
     names = _PUBLISH + _short(exchange) + _short(routing_key) + b"\0"
     header = _CONTENT + len(body).to_bytes(8, "big") + _TRANSIENT
-    parts = [_frame(METHOD, channel_number, names), _frame(CONTENT_HEADER, channel_number, header)]
+    parts = [_encode_frame(METHOD, channel_number, names), _encode_frame(CONTENT_HEADER, channel_number, header)]
     piece_max = frame_max - _OVERHEAD
     parts += [
-        _frame(CONTENT_BODY, channel_number, body[start : start + piece_max])
+        _encode_frame(CONTENT_BODY, channel_number, body[start : start + piece_max])
         for start in range(0, len(body), piece_max)
     ]
     return b"".join(parts)
 
 
-def _frame(kind: int, channel_number: int, payload: bytes) -> bytes:
+def _encode_frame(kind: int, channel_number: int, payload: bytes) -> bytes:
     return HEADER.pack(kind, channel_number, len(payload)) + payload + _END
 
 
@@ -76,8 +76,8 @@ def confirmed(kind: int, payload: bytes) -> Confirm | None:
     return Confirm(int.from_bytes(payload[4:12]), multiple=bool(payload[12] & 1), refused=payload[:4] == _NACK)
 
 
-class Deliveries:
-    """Puts deliveries together; a `transport.Taker` for channels that consume."""
+class DeliveryAssembler:
+    """Puts deliveries together; a `transport.FrameHandler` for channels that consume."""
 
     def __init__(self, on_body: Callable[[bytes], None]) -> None:
         """``on_body`` takes the body of each message and must not raise."""

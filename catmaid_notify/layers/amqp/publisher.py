@@ -19,8 +19,8 @@ from typing import Any, Final
 from aiormq.abc import AbstractChannel
 
 from catmaid_notify.layers.amqp import frames
-from catmaid_notify.layers.amqp.connection import AMQP_ERRORS, Connection, TappedConnection, reason
-from catmaid_notify.layers.amqp.transport import Tap
+from catmaid_notify.layers.amqp.connection import AMQP_ERRORS, Connection, InterceptedConnection, reason
+from catmaid_notify.layers.amqp.transport import FrameInterceptor
 from catmaid_notify.layers.loop_thread import native_lock
 from catmaid_notify.layers.options import LayerOptions
 
@@ -42,7 +42,7 @@ class NotPublished(Exception):
     """The broker did not take the message, or nobody knows whether it did."""
 
 
-class Refused(NotPublished):
+class MessageRejected(NotPublished):
     """A queue that should have got the message is full, or just going away: the broker does not tell which."""
 
 
@@ -77,7 +77,7 @@ class Publisher:
         self._lock = native_lock()
         self._writing: set[int] = set()
         """Threads that write: a signal's handler that sends something must not wait for what it has interrupted."""
-        self._line: tuple[AbstractChannel, Tap] | None = None
+        self._line: tuple[AbstractChannel, FrameInterceptor] | None = None
         """Set while messages can be written."""
         self._frame_max = 0
         self._tag = 0
@@ -143,7 +143,7 @@ class Publisher:
         if line is None or thread in self._writing:
             return False
         try:
-            piece = frames.publish(line[0].number, item.exchange, item.routing_key, item.body, self._frame_max)
+            piece = frames.publish_frames(line[0].number, item.exchange, item.routing_key, item.body, self._frame_max)
         except ValueError:
             return False  # said by who has to say it of all messages
         self._writing.add(thread)
@@ -160,7 +160,7 @@ class Publisher:
             self._loop.call_soon_threadsafe(self._watch_deadline)
         return is_written
 
-    def _wrote(self, item: _Item, piece: bytes, line: tuple[AbstractChannel, Tap]) -> bool:
+    def _wrote(self, item: _Item, piece: bytes, line: tuple[AbstractChannel, FrameInterceptor]) -> bool:
         with self._lock:
             if self._line is not line or self._queue or not self._has_room():
                 return False
@@ -194,11 +194,11 @@ class Publisher:
 
     # The connection
 
-    async def _set_up(self, connection: TappedConnection) -> Awaitable[Any]:
+    async def _set_up(self, connection: InterceptedConnection) -> Awaitable[Any]:
         channel = await (await connection.channel(publisher_confirms=True)).get_underlay_channel()
         # Not durable, since channels_rabbitmq declares it so; after a broker's restart it is gone until declared.
         await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
-        connection.tap.take(channel.number, self._take)
+        connection.interceptor.set_handler(channel.number, self._on_frame)
         self._broken = self._loop.create_future()
         self._broken.add_done_callback(self._lost)
         channel.closing.add_done_callback(partial(self._closed, self._broken))
@@ -206,7 +206,7 @@ class Publisher:
         with self._lock:
             self._frame_max = channel.connection.connection_tune.frame_max
             self._tag = 0
-            self._line = channel, connection.tap
+            self._line = channel, connection.interceptor
         self._loop.call_soon(self._write)
         return self._broken
 
@@ -223,7 +223,7 @@ class Publisher:
         with self._lock:
             line, self._line = self._line, None
         if line is not None:
-            line[1].take(line[0].number, _leave_out)
+            line[1].set_handler(line[0].number, _leave_out)
         error = None if broken.cancelled() else broken.exception()
         self._lose(NotPublished(reason(error) if error else "the connection was lost"))
 
@@ -249,19 +249,19 @@ class Publisher:
         self._watch_deadline()
         self._check_idle()
 
-    def _write_to(self, channel: AbstractChannel, tap: Tap) -> None:
+    def _write_to(self, channel: AbstractChannel, interceptor: FrameInterceptor) -> None:
         """Write what waits, in one piece, as far as there is room."""
         too_long: list[tuple[_Item, NotPublished]] = []
         with self._lock:
             written = self._pieces(channel, too_long)
             if written:
-                tap.write(b"".join(written))
+                interceptor.write(b"".join(written))
         for item, error in too_long:
             self._drop(item, error)
         if self._awaited or self._queue:
-            tap.go_on()
+            interceptor.resume_reading()
         elif written:
-            tap.rest(CONFIRM_SECONDS)
+            interceptor.pause_reading(CONFIRM_SECONDS)
 
     def _pieces(self, channel: AbstractChannel, too_long: list[tuple[_Item, NotPublished]]) -> list[bytes]:
         pieces: list[bytes] = []
@@ -273,7 +273,7 @@ class Publisher:
                 break
             try:
                 pieces.append(
-                    frames.publish(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
+                    frames.publish_frames(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
                 )
                 self._sent(item)
             except ValueError as error:
@@ -311,13 +311,13 @@ class Publisher:
 
     # Answers
 
-    def _take(self, kind: int, payload: bytes) -> bool:
+    def _on_frame(self, kind: int, payload: bytes) -> bool:
         confirm = frames.confirmed(kind, payload)
         if confirm is None:
             return False
         for item in self._answered(confirm.delivery_tag, up_to=confirm.multiple):
             if confirm.refused:
-                self._drop(item, Refused(f"a queue of {item.routing_key!r} is full, or just going away"))
+                self._drop(item, MessageRejected(f"a queue of {item.routing_key!r} is full, or just going away"))
             elif item.done is not None:
                 item.done(None)
         if self._queue:
@@ -325,7 +325,7 @@ class Publisher:
         else:
             self._check_idle()
             if self._line is not None and not self._awaited:
-                self._line[1].rest(CONFIRM_SECONDS)
+                self._line[1].pause_reading(CONFIRM_SECONDS)
         return True
 
     def _answered(self, tag: int, *, up_to: bool) -> list[_Item]:

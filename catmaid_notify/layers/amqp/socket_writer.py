@@ -14,7 +14,7 @@ from typing import Any
 from catmaid_notify.layers.loop_thread import native_lock
 
 
-class Outlet:
+class SocketWriter:
     """Writes whole pieces, one after the other, whoever writes. Made on the loop of ``transport``."""
 
     def __init__(self, transport: asyncio.WriteTransport, loop: asyncio.AbstractEventLoop) -> None:

@@ -17,7 +17,7 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
-from catmaid_notify.layers.amqp.socket_writer import Outlet
+from catmaid_notify.layers.amqp.socket_writer import SocketWriter
 
 HEADER: Final = struct.Struct(">BHI")
 """Type, channel number and size of a frame: AMQP 0-9-1, 4.2.3. One byte follows its payload."""
@@ -29,52 +29,52 @@ HEARTBEAT: Final = HEADER.pack(_HEARTBEAT, 0, 0) + bytes((END,))
 SIGN_SECONDS: Final = 1.0
 """How often aiormq is told that the broker lives when all that comes goes past it: it counts heartbeats."""
 
-Taker = Callable[[int, bytes], bool]
+FrameHandler = Callable[[int, bytes], bool]
 """Gets type and payload of a frame; what it returns true for goes no further. It must not raise."""
 
 
-class Tap(asyncio.StreamReaderProtocol):
+class FrameInterceptor(asyncio.StreamReaderProtocol):
     """The protocol of one connection. All methods but `try_write` belong to its loop."""
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         """``reader`` is aiormq's."""
         super().__init__(reader, loop=loop)
         self._loop = loop
-        self._takers: dict[int, Taker] = {}
+        self._handlers: dict[int, FrameHandler] = {}
         self._begun = b""
         """Of a frame whose end has not come yet."""
         self._fed = 0.0
         """When aiormq got something last."""
         self._socket: asyncio.Transport | None = None
-        self._outlet: Outlet | None = None
+        self._socket_writer: SocketWriter | None = None
         self._is_broken = False
-        self._resting: asyncio.TimerHandle | None = None
+        self._resume_timer: asyncio.TimerHandle | None = None
 
-    def take(self, channel_number: int, taker: Taker) -> None:
-        """Let ``taker`` see each frame of a channel from now on."""
-        self._takers[channel_number] = taker
+    def set_handler(self, channel_number: int, handler: FrameHandler) -> None:
+        """Let ``handler`` see each frame of a channel from now on."""
+        self._handlers[channel_number] = handler
 
     def write(self, frames: bytes) -> None:
         """Write whole frames to the socket, past what aiormq may still have in its queue."""
-        if self._outlet is not None:
-            self._outlet.write(frames)
+        if self._socket_writer is not None:
+            self._socket_writer.write(frames)
 
     def try_write(self, frames: bytes) -> bool:
         """Write whole frames if the socket takes them at once; from any thread. Returns whether that is so."""
-        outlet = self._outlet  # the loop may let go of it at any time
-        return outlet is not None and outlet.try_write(frames)
+        socket_writer = self._socket_writer  # the loop may let go of it at any time
+        return socket_writer is not None and socket_writer.try_write(frames)
 
-    def rest(self, seconds: float) -> None:
+    def pause_reading(self, seconds: float) -> None:
         """Leave what comes in the socket, for so long at most: then one look is enough for much."""
-        if self._socket is not None and self._resting is None and not self._socket.is_closing():
+        if self._socket is not None and self._resume_timer is None and not self._socket.is_closing():
             self._socket.pause_reading()
-            self._resting = self._loop.call_later(seconds, self.go_on)
+            self._resume_timer = self._loop.call_later(seconds, self.resume_reading)
 
-    def go_on(self) -> None:
-        """End a `rest`."""
-        if self._socket is not None and self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
+    def resume_reading(self) -> None:
+        """End a `pause_reading`."""
+        if self._socket is not None and self._resume_timer is not None:
+            self._resume_timer.cancel()
+            self._resume_timer = None
             if not self._socket.is_closing():
                 self._socket.resume_reading()
 
@@ -84,16 +84,16 @@ class Tap(asyncio.StreamReaderProtocol):
         """Keep the socket."""
         super().connection_made(transport)
         self._socket = cast("asyncio.Transport", transport)
-        self._outlet = Outlet(self._socket, self._loop)
+        self._socket_writer = SocketWriter(self._socket, self._loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the socket."""
-        if self._resting is not None:
-            self._resting.cancel()
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
         self._socket = None
-        if self._outlet is not None:
-            self._outlet.close()
-            self._outlet = None
+        if self._socket_writer is not None:
+            self._socket_writer.close()
+            self._socket_writer = None
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:
@@ -105,12 +105,12 @@ class Tap(asyncio.StreamReaderProtocol):
     def data_received(self, data: bytes) -> None:
         """Hand whole frames to those who take them, and all else to aiormq."""
         if not self._is_broken:
-            data = self._without_taken(self._begun + data if self._begun else data)
+            data = self._without_handled(self._begun + data if self._begun else data)
         if data:
             self._fed = self._loop.time()
             super().data_received(data)
 
-    def _without_taken(self, data: bytes) -> bytes:
+    def _without_handled(self, data: bytes) -> bytes:
         position, end = 0, len(data)
         left: list[bytes] = []
         while position + HEADER.size < end:
@@ -124,8 +124,8 @@ class Tap(asyncio.StreamReaderProtocol):
                 left.append(data[position:])
                 position = end
                 break
-            taker = self._takers.get(channel_number)
-            if taker is None or not taker(kind, data[position + HEADER.size : last]):
+            handler = self._handlers.get(channel_number)
+            if handler is None or not handler(kind, data[position + HEADER.size : last]):
                 left.append(data[position : last + 1])
             position = last + 1
         self._begun = data[position:]
@@ -137,18 +137,18 @@ class Tap(asyncio.StreamReaderProtocol):
 class _Writer(asyncio.StreamWriter):
     """What aiormq writes to, so that no frame of its own gets into one of another thread's."""
 
-    def __init__(self, transport: asyncio.WriteTransport, tap: Tap, *args: Any) -> None:
-        super().__init__(transport, tap, *args)
-        self._tap = tap
+    def __init__(self, transport: asyncio.WriteTransport, interceptor: FrameInterceptor, *args: Any) -> None:
+        super().__init__(transport, interceptor, *args)
+        self._interceptor = interceptor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._tap.write(bytes(data))
+        self._interceptor.write(bytes(data))
 
 
-class TappedTransports(TransportFactory):
-    """Connects as aiormq does, TCP or TLS, with a `Tap` on the socket."""
+class InterceptingTransportFactory(TransportFactory):
+    """Connects as aiormq does, TCP or TLS, with a `FrameInterceptor` on the socket."""
 
-    tap: Tap | None = None
+    interceptor: FrameInterceptor | None = None
     """Of the connection that was made last."""
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -161,11 +161,11 @@ class TappedTransports(TransportFactory):
         context = await tls.get_context() if url.scheme == "amqps" else None
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
-        tap = Tap(reader, loop)
+        interceptor = FrameInterceptor(reader, loop)
         try:
             host, port = str(url.host), url.port or 0
-            transport, _ = await loop.create_connection(lambda: tap, host, port, ssl=context, **kwargs)
+            transport, _ = await loop.create_connection(lambda: interceptor, host, port, ssl=context, **kwargs)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
-        self.tap = tap
-        return reader, _Writer(transport, tap, reader, loop)
+        self.interceptor = interceptor
+        return reader, _Writer(transport, interceptor, reader, loop)

@@ -15,7 +15,7 @@ from django.urls import set_script_prefix
 from catmaid_notify import push
 from catmaid_notify.doctor.address import Address
 from catmaid_notify.doctor.context import Visit
-from catmaid_notify.doctor.findings import Finding, Level
+from catmaid_notify.doctor.findings import Finding, Severity
 from catmaid_notify.doctor.plan import steps
 from catmaid_notify.doctor.runner import walk
 from catmaid_notify.management.users import user_named
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         with visit.closing, _silence(verbosity):
             found = self._report(visit, as_json=options["json"])
             push.flush()
-        if any(finding.level is Level.FAILED for finding in found):
+        if any(finding.level is Severity.FAILED for finding in found):
             sys.exit(1)
 
     def _report(self, visit: Visit, *, as_json: bool) -> list[Finding]:
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             found.append(finding)
             if not as_json:
                 self._print(finding)
-        failures = sum(finding.level is Level.FAILED for finding in found)
+        failures = sum(finding.level is Severity.FAILED for finding in found)
         if as_json:
             self.stdout.write(json.dumps({"ok": not failures, "steps": [one.as_dict() for one in found]}, indent=2))
         else:
@@ -83,7 +83,12 @@ class Command(BaseCommand):
         return found
 
     def _print(self, finding: Finding) -> None:
-        styles = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.FAILED: "ERROR", Level.SKIPPED: "NOTICE"}
+        styles = {
+            Severity.OK: "SUCCESS",
+            Severity.WARNING: "WARNING",
+            Severity.FAILED: "ERROR",
+            Severity.SKIPPED: "NOTICE",
+        }
         level = getattr(self.style, styles[finding.level])(f"{finding.level:<8}")
         self.stdout.write(f"{level} {finding.step:<{NAME_WIDTH}} {finding.text}")
         for hint in finding.hints:

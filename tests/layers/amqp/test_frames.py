@@ -30,7 +30,7 @@ def unmarshalled(raw: bytes) -> list[tuple[int, Any]]:
 
 @given(st.integers(1, 65_535), names, names, st.binary(max_size=3 * FRAME_MAX))
 def test_publish__read_by_pamqp(channel_number: int, exchange: str, routing_key: str, body: bytes) -> None:
-    raw = frames.publish(channel_number, exchange, routing_key, body, FRAME_MAX)
+    raw = frames.publish_frames(channel_number, exchange, routing_key, body, FRAME_MAX)
     found = unmarshalled(raw)
     assert {number for number, _ in found} == {channel_number}
     method, header, *pieces = [frame for _, frame in found]
@@ -49,7 +49,7 @@ def test_publish__read_by_pamqp(channel_number: int, exchange: str, routing_key:
 
 @pytest.mark.parametrize("size", [0, 1, FRAME_MAX - 8, FRAME_MAX - 7, 2 * (FRAME_MAX - 8), 10 * FRAME_MAX])
 def test_publish__no_frame_larger_than_agreed(size: int) -> None:
-    rest = frames.publish(1, "groups", "updates-1", b"x" * size, FRAME_MAX)
+    rest = frames.publish_frames(1, "groups", "updates-1", b"x" * size, FRAME_MAX)
     while rest:
         used = pamqp.frame.unmarshal(rest)[0]
         assert used <= FRAME_MAX
@@ -57,9 +57,9 @@ def test_publish__no_frame_larger_than_agreed(size: int) -> None:
 
 
 def test_publish__a_name_that_amqp_cannot_hold() -> None:
-    frames.publish(1, "groups", "k" * 255, b"", FRAME_MAX)
+    frames.publish_frames(1, "groups", "k" * 255, b"", FRAME_MAX)
     with pytest.raises(ValueError, match="up to 255 bytes"):
-        frames.publish(1, "groups", "é" * 128, b"", FRAME_MAX)
+        frames.publish_frames(1, "groups", "é" * 128, b"", FRAME_MAX)
 
 
 @given(
@@ -94,7 +94,7 @@ def delivery(body: bytes, *, pieces: int = 1) -> list[Any]:
     return [deliver, ContentHeader(body_size=len(body)), *map(ContentBody, cut)]
 
 
-def taken(take: frames.Deliveries, frame: Any) -> bool:
+def taken(take: frames.DeliveryAssembler, frame: Any) -> bool:
     ((kind, payload),) = split(pamqp.frame.marshal(frame, 1))
     return take(kind, payload)
 
@@ -102,7 +102,7 @@ def taken(take: frames.Deliveries, frame: Any) -> bool:
 @given(st.lists(st.tuples(st.binary(max_size=50), st.integers(1, 5)), max_size=6))
 def test_deliveries__put_together_in_order(messages: list[tuple[bytes, int]]) -> None:
     came: list[bytes] = []
-    take = frames.Deliveries(came.append)
+    take = frames.DeliveryAssembler(came.append)
     for body, pieces in messages:
         assert all(taken(take, frame) for frame in delivery(body, pieces=pieces))
     assert came == [body for body, _ in messages]
@@ -110,7 +110,7 @@ def test_deliveries__put_together_in_order(messages: list[tuple[bytes, int]]) ->
 
 def test_deliveries__what_belongs_to_others_is_left_to_them() -> None:
     came: list[bytes] = []
-    take = frames.Deliveries(came.append)
+    take = frames.DeliveryAssembler(came.append)
     others = [
         spec.Basic.ConsumeOk(consumer_tag="c"),
         spec.Queue.BindOk(),

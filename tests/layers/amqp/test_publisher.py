@@ -13,15 +13,15 @@ from aiormq import spec
 from pamqp.body import ContentBody
 
 from catmaid_notify.layers.amqp import connection, publisher
-from catmaid_notify.layers.amqp.publisher import NotPublished, Publisher, Refused
-from catmaid_notify.layers.amqp.transport import Taker
+from catmaid_notify.layers.amqp.publisher import MessageRejected, NotPublished, Publisher
+from catmaid_notify.layers.amqp.transport import FrameHandler
 from catmaid_notify.layers.options import LayerOptions
 from tests.support.waiting import eventually_here
 
 FRAME_MAX = 131_072
 
 
-class FakeTap:
+class FakeInterceptor:
     """What is on the socket, as far as the publisher knows it."""
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class FakeTap:
         self.is_free = True
         self.meanwhile: Callable[[], None] = lambda: None
         """Called in the middle of a write, as a signal's handler is."""
-        self.takers: dict[int, Taker] = {}
-        self.rests = False
+        self.handlers: dict[int, FrameHandler] = {}
+        self.is_paused = False
 
-    def take(self, channel_number: int, taker: Taker) -> None:
-        self.takers[channel_number] = taker
+    def set_handler(self, channel_number: int, handler: FrameHandler) -> None:
+        self.handlers[channel_number] = handler
 
     def write(self, frames: bytes) -> None:
         self.writes.append(frames)
@@ -48,11 +48,11 @@ class FakeTap:
             self.at_once.append(frames)
         return self.is_free
 
-    def rest(self, _seconds: float) -> None:
-        self.rests = True
+    def pause_reading(self, _seconds: float) -> None:
+        self.is_paused = True
 
-    def go_on(self) -> None:
-        self.rests = False
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
 
 class FakeChannel:
@@ -64,7 +64,7 @@ class FakeChannel:
         self.connection = self
         self.connection_tune = self
         self.frame_max = FRAME_MAX
-        self.tap = FakeTap()
+        self.interceptor = FakeInterceptor()
         self.closing = asyncio.get_running_loop().create_future()
         self.declared: list[str] = []
         self.may_declare = asyncio.Event()
@@ -86,8 +86,8 @@ class FakeChannel:
     def written(self) -> list[bytes]:
         """Return the bodies that have been written since the last call."""
         bodies = []
-        raw = b"".join(self.tap.writes)
-        self.tap.writes.clear()
+        raw = b"".join(self.interceptor.writes)
+        self.interceptor.writes.clear()
         while raw:
             size, _, frame = pamqp.frame.unmarshal(raw)
             raw = raw[size:]
@@ -98,7 +98,7 @@ class FakeChannel:
     def answer(self, frame: Any) -> bool:
         """Let the publisher see a frame; return whether it has taken it."""
         raw = pamqp.frame.marshal(frame, self.number)
-        return self.tap.takers[self.number](raw[0], raw[7:-1])
+        return self.interceptor.handlers[self.number](raw[0], raw[7:-1])
 
 
 class Answers:
@@ -159,7 +159,7 @@ async def test_submit__what_comes_in_one_turn_goes_out_in_one_write_in_order(mak
     channel = await connected(one)
     submit(one, answers, "a", "b", "c")
     await turn()
-    assert len(channel.tap.writes) == 1
+    assert len(channel.interceptor.writes) == 1
     assert channel.written() == [b"a", b"b", b"c"]
 
 
@@ -204,8 +204,8 @@ async def test_refused__only_those_that_the_broker_names(make: Any, answers: Ans
     await turn()
     channel.answer(spec.Basic.Nack(delivery_tag=2, multiple=True))
     channel.answer(spec.Basic.Ack(delivery_tag=3))
-    assert isinstance(answers.got["a"], Refused)
-    assert isinstance(answers.got["b"], Refused)
+    assert isinstance(answers.got["a"], MessageRejected)
+    assert isinstance(answers.got["b"], MessageRejected)
     assert answers.got["c"] is None
 
 
@@ -348,11 +348,11 @@ async def test_confirms_left_in_the_socket__only_while_nobody_waits(make: Any, a
     for done in (None, answers.of("b"), None):
         one.submit("groups", "g", b"x", done=done)
         await turn()
-        rested.append(channel.tap.rests)
+        rested.append(channel.interceptor.is_paused)
     channel.answer(spec.Basic.Ack(delivery_tag=2, multiple=True))
     one.submit("groups", "g", b"x")
     await turn()
-    assert [*rested, channel.tap.rests] == [True, False, False, True]
+    assert [*rested, channel.interceptor.is_paused] == [True, False, False, True]
 
 
 async def test_confirms_left_in_the_socket__not_while_they_would_make_room(
@@ -363,10 +363,10 @@ async def test_confirms_left_in_the_socket__not_while_they_would_make_room(
     channel = await connected(one)
     one.submit("groups", "g", b"a")
     await turn()
-    at_first = channel.tap.rests
+    at_first = channel.interceptor.is_paused
     one.submit("groups", "g", b"b")
     await turn()
-    assert [at_first, channel.tap.rests] == [True, False]
+    assert [at_first, channel.interceptor.is_paused] == [True, False]
 
 
 async def test_confirms_left_in_the_socket__lost_ones_are_awaited_no_more(make: Any, answers: Answers) -> None:
@@ -379,7 +379,7 @@ async def test_confirms_left_in_the_socket__lost_ones_are_awaited_no_more(make: 
     again = await connected(one)
     one.submit("groups", "g", b"b")
     await turn()
-    assert again.tap.rests
+    assert again.interceptor.is_paused
 
 
 async def test_queue_to_declare__declared_once_and_those_behind_keep_their_order(make: Any, answers: Answers) -> None:
@@ -392,7 +392,7 @@ async def test_queue_to_declare__declared_once_and_those_behind_keep_their_order
     await turn()
     assert channel.written() == []
     channel.may_declare.set()
-    await eventually_here(lambda: channel.tap.writes)
+    await eventually_here(lambda: channel.interceptor.writes)
     assert channel.written() == [b"a", b"b", b"c"]
     assert channel.declared == ["q"]
 
@@ -443,11 +443,11 @@ async def test_at_once__in_order_with_those_that_go_through_the_loop(make: Any, 
     one.submit("groups", "g", b"b")
     submit(one, answers, "c")  # somebody waits for it
     one.submit("groups", "g", b"d")
-    assert len(channel.tap.at_once) == 2
+    assert len(channel.interceptor.at_once) == 2
     await turn()
     assert channel.written() == [b"a", b"b", b"c", b"d"]
     one.submit("groups", "g", b"e")
-    assert len(channel.tap.at_once) == 3
+    assert len(channel.interceptor.at_once) == 3
     channel.answer(spec.Basic.Ack(delivery_tag=3))
     assert answers.got == {"c": None}
     assert not one.flush(0)
@@ -462,9 +462,9 @@ async def test_at_once__not_in_a_burst(make: Any, monkeypatch: pytest.MonkeyPatc
     channel = await connected(one)
     for body in (b"a", b"b", b"c"):
         one.submit("groups", "g", body)
-    assert len(channel.tap.at_once) == 1
+    assert len(channel.interceptor.at_once) == 1
     await turn()
-    assert len(channel.tap.writes) == 2
+    assert len(channel.interceptor.writes) == 2
     assert channel.written() == [b"a", b"b", b"c"]
 
 
@@ -473,9 +473,9 @@ async def test_at_once__the_socket_has_no_room__through_the_loop(make: Any, answ
     one = make(is_local=False)
     channel = await connected(one)
     one.submit("groups", "g", b"a")
-    channel.tap.is_free = False
+    channel.interceptor.is_free = False
     one.submit("groups", "g", b"b")
-    channel.tap.is_free = True
+    channel.interceptor.is_free = True
     one.submit("groups", "g", b"c")  # not past the one that waits
     await turn()
     submit(one, answers, "d")
@@ -493,7 +493,7 @@ async def test_at_once__flush_waits_for_its_confirm(make: Any) -> None:
     assert not one.flush(0)
     channel.answer(spec.Basic.Ack(delivery_tag=1))
     assert one.flush(0)
-    assert channel.tap.rests  # the confirms of those that follow are read together
+    assert channel.interceptor.is_paused  # the confirms of those that follow are read together
 
 
 @pytest.mark.usefixtures("alone")
@@ -540,7 +540,7 @@ async def test_at_once__interrupted__begins_anew_since_the_broker_may_count_diff
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    channel.tap.meanwhile = interrupt
+    channel.interceptor.meanwhile = interrupt
     with pytest.raises(KeyboardInterrupt):
         one.submit("groups", "g", b"a")
     await eventually_here(lambda: one._broken.done())
@@ -551,7 +551,7 @@ async def test_at_once__interrupted__begins_anew_since_the_broker_may_count_diff
 async def test_at_once__a_signal_handler_that_sends__waits_for_nothing(make: Any) -> None:
     one = make(is_local=False)
     channel = await connected(one)
-    channel.tap.meanwhile = lambda: one.submit("groups", "g", b"b")
+    channel.interceptor.meanwhile = lambda: one.submit("groups", "g", b"b")
     one.submit("groups", "g", b"a")
     await turn()
     assert channel.written() == [b"a", b"b"]

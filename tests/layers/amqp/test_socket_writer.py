@@ -15,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from catmaid_notify.layers.amqp.socket_writer import Outlet
+from catmaid_notify.layers.amqp.socket_writer import SocketWriter
 
 pytestmark = pytest.mark.real
 
@@ -24,10 +24,10 @@ PIECES, THREADS = 300, 3
 
 
 class Ends:
-    """Both ends of a connection: the outlet, and what comes out of it."""
+    """Both ends of a connection: the socket writer, and what comes out of it."""
 
-    def __init__(self, one: Outlet, transport: asyncio.WriteTransport, other: socket.socket) -> None:
-        self.outlet = one
+    def __init__(self, one: SocketWriter, transport: asyncio.WriteTransport, other: socket.socket) -> None:
+        self.socket_writer = one
         self.transport = transport
         self._other = other
 
@@ -42,18 +42,18 @@ class Ends:
 
 
 class Protocol(asyncio.Protocol):
-    """Makes the outlet, as a `Tap` does, and closes it."""
+    """Makes the socket writer, as a `FrameInterceptor` does, and closes it."""
 
-    outlet: Outlet
+    socket_writer: SocketWriter
 
     def __init__(self) -> None:
         self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.outlet = Outlet(cast("asyncio.WriteTransport", transport), asyncio.get_running_loop())
+        self.socket_writer = SocketWriter(cast("asyncio.WriteTransport", transport), asyncio.get_running_loop())
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self.outlet.close()
+        self.socket_writer.close()
         self.lost.set()
 
 
@@ -66,7 +66,7 @@ async def connected(*, buffer: int = 0) -> AsyncIterator[Ends]:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     transport, protocol = await asyncio.get_running_loop().create_connection(Protocol, sock=ours)
     try:
-        yield Ends(protocol.outlet, transport, other)
+        yield Ends(protocol.socket_writer, transport, other)
     finally:
         transport.abort()
         await protocol.lost.wait()
@@ -79,7 +79,7 @@ def _open_files() -> int:
 
 async def test_try_write__from_another_thread_without_the_loop() -> None:
     async with connected() as ends:
-        thread = threading.Thread(target=lambda: done.append(ends.outlet.try_write(b"at once")))
+        thread = threading.Thread(target=lambda: done.append(ends.socket_writer.try_write(b"at once")))
         done: list[bool] = []
         thread.start()
         thread.join()  # the loop has no turn meanwhile
@@ -90,12 +90,12 @@ async def test_try_write__from_another_thread_without_the_loop() -> None:
 async def test_try_write__no_room__the_rest_follows_before_all_else() -> None:
     async with connected(buffer=SMALL) as ends:
         big = os.urandom(1_000_000)
-        assert ends.outlet.try_write(big)
-        assert not ends.outlet.try_write(b"not now")
-        ends.outlet.write(b"behind")
+        assert ends.socket_writer.try_write(big)
+        assert not ends.socket_writer.try_write(b"not now")
+        ends.socket_writer.write(b"behind")
         assert await ends.read(len(big) + 6) == big + b"behind"
-        ends.outlet.write(b"")  # it is seen here that there is room again
-        assert ends.outlet.try_write(b"now")
+        ends.socket_writer.write(b"")  # it is seen here that there is room again
+        assert ends.socket_writer.try_write(b"now")
         assert await ends.read(3) == b"now"
 
 
@@ -104,15 +104,15 @@ async def test_try_write__no_room_at_all__comes_when_there_is() -> None:
         filling = 0
         with suppress(BlockingIOError):
             while True:
-                filling += os.write(ends.outlet._handle, bytes(100))
-        assert ends.outlet.try_write(b"last")
+                filling += os.write(ends.socket_writer._handle, bytes(100))
+        assert ends.socket_writer.try_write(b"last")
         assert await ends.read(filling + 4) == bytes(filling) + b"last"
 
 
 async def test_try_write__while_the_loop_still_writes() -> None:
     async with connected(buffer=SMALL) as ends:
-        ends.outlet.write(bytes(1_000_000))
-        assert not ends.outlet.try_write(b"not now")
+        ends.socket_writer.write(bytes(1_000_000))
+        assert not ends.socket_writer.try_write(b"not now")
 
 
 async def test_pieces__stay_whole_and_in_order_whoever_writes() -> None:
@@ -128,8 +128,8 @@ async def test_pieces__stay_whole_and_in_order_whoever_writes() -> None:
             seeded = random.Random(who)
             for number in range(PIECES):
                 one = piece(who, number, seeded.randrange(3000))
-                if not ends.outlet.try_write(one):
-                    loop.call_soon_threadsafe(ends.outlet.write, one)
+                if not ends.socket_writer.try_write(one):
+                    loop.call_soon_threadsafe(ends.socket_writer.write, one)
                     asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
 
         async def read() -> None:
@@ -154,15 +154,15 @@ async def test_close__nothing_is_written_any_more_and_no_file_is_left() -> None:
     files = _open_files()
     async with connected() as ends:
         pass
-    assert not ends.outlet.try_write(b"late")
+    assert not ends.socket_writer.try_write(b"late")
     assert _open_files() == files
 
 
 async def test_try_write__the_other_end_is_gone__the_loop_says_so() -> None:
     async with connected() as ends:
         ends._other.close()
-        assert ends.outlet.try_write(b"lost")
-        assert not ends.outlet.try_write(b"later")
+        assert ends.socket_writer.try_write(b"lost")
+        assert not ends.socket_writer.try_write(b"later")
 
 
 async def test_try_write__interrupted__the_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,9 +174,9 @@ async def test_try_write__interrupted__the_connection_ends(monkeypatch: pytest.M
     async with connected() as ends:
         monkeypatch.setattr(os, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ends.outlet.try_write(b"half")
+            ends.socket_writer.try_write(b"half")
         monkeypatch.undo()
-        assert not ends.outlet.try_write(b"later")
+        assert not ends.socket_writer.try_write(b"later")
         assert await ends.read(1) == b""  # closed
 
 
@@ -184,7 +184,7 @@ def test_tls__only_the_loop_writes() -> None:
     transport = Mock()
     transport.get_extra_info = {"sslcontext": object(), "socket": Mock()}.get
     transport.get_write_buffer_size.return_value = 0
-    one = Outlet(transport, Mock())
+    one = SocketWriter(transport, Mock())
     one.write(b"x")
     assert not one.try_write(b"y")
     transport.write.assert_called_once_with(b"x")
@@ -194,4 +194,4 @@ def test_no_file_handle_left__only_the_loop_writes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "dup", Mock(side_effect=OSError(24, "Too many open files")))
     transport = Mock()
     transport.get_extra_info = {"socket": Mock()}.get
-    assert not Outlet(transport, Mock()).try_write(b"y")
+    assert not SocketWriter(transport, Mock()).try_write(b"y")

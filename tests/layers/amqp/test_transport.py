@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 from pamqp.body import ContentBody
 from yarl import URL
 
-from catmaid_notify.layers.amqp.transport import HEARTBEAT, Tap, TappedTransports
+from catmaid_notify.layers.amqp.transport import HEARTBEAT, FrameInterceptor, InterceptingTransportFactory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 OURS, OTHER = 7, 8
-REST_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
 
 streams = st.lists(st.tuples(st.sampled_from([0, OURS, OTHER]), st.binary(max_size=40)), max_size=8)
 cuts = st.lists(st.integers(1, 30), min_size=1, max_size=8)
 
 
 class Clock:
-    """A loop as far as a `Tap` needs one, whose time stands still."""
+    """A loop as far as a `FrameInterceptor` needs one, whose time stands still."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -57,7 +57,7 @@ class Reader(asyncio.StreamReader):
 
 
 class Site:
-    """A tap with all around it."""
+    """An interceptor with all around it."""
 
     def __init__(self, wants: Callable[[bytes], bool] = lambda _: True) -> None:
         self.clock: Any = Clock()
@@ -65,16 +65,16 @@ class Site:
         self.socket = Mock()
         self.socket.is_closing.return_value = False
         self.taken: list[tuple[int, bytes]] = []
-        self.tap = Tap(self.reader, cast("Any", self.clock))
-        self.tap.connection_made(self.socket)
+        self.interceptor = FrameInterceptor(self.reader, cast("Any", self.clock))
+        self.interceptor.connection_made(self.socket)
 
-        def taker(kind: int, payload: bytes) -> bool:
+        def handler(kind: int, payload: bytes) -> bool:
             if wants(payload):
                 self.taken.append((kind, payload))
             return wants(payload)
 
-        self.tap.take(OURS, taker)
-        self.tap.data_received(HEARTBEAT)  # as the last thing that aiormq has got
+        self.interceptor.set_handler(OURS, handler)
+        self.interceptor.data_received(HEARTBEAT)  # as the last thing that aiormq has got
         self.reader.fed.clear()
 
 
@@ -90,7 +90,7 @@ def test_stream__however_it_is_cut(stream: list[tuple[int, bytes]], sizes: list[
     while raw:
         size = sizes[turn % len(sizes)]
         turn += 1
-        site.tap.data_received(raw[:size])
+        site.interceptor.data_received(raw[:size])
         raw = raw[size:]
     ours = [(number == OURS and len(payload) % 3 != 0, number, payload) for number, payload in stream]
     assert site.taken == [(3, payload) for is_ours, _, payload in ours if is_ours]
@@ -102,11 +102,11 @@ def test_stream__however_it_is_cut(stream: list[tuple[int, bytes]], sizes: list[
 def test_taker__from_the_frame_on_after_it_was_named() -> None:
     site = Site()
     first, second = frame(OTHER, b"first"), frame(OTHER, b"second")
-    site.tap.data_received(first + second[:9])
-    taker = Mock(return_value=True)
-    site.tap.take(OTHER, taker)
-    site.tap.data_received(second[9:])
-    taker.assert_called_once_with(3, b"second")
+    site.interceptor.data_received(first + second[:9])
+    handler = Mock(return_value=True)
+    site.interceptor.set_handler(OTHER, handler)
+    site.interceptor.data_received(second[9:])
+    handler.assert_called_once_with(3, b"second")
     assert site.reader.fed == [first]
 
 
@@ -115,23 +115,23 @@ def test_heartbeat__stands_for_what_is_taken_once_a_second() -> None:
     site = Site()
     for seconds in (0.1, 0.8, 0.1, 0.1, 0.9):
         site.clock.now += seconds
-        site.tap.data_received(frame(OURS, b"x"))
+        site.interceptor.data_received(frame(OURS, b"x"))
     assert site.reader.fed == [HEARTBEAT, HEARTBEAT]
 
 
 def test_heartbeat__not_for_half_a_frame() -> None:
     site = Site()
     site.clock.now += 60
-    site.tap.data_received(frame(OURS, b"x")[:-1])
+    site.interceptor.data_received(frame(OURS, b"x")[:-1])
     assert site.reader.fed == []
 
 
 @pytest.mark.parametrize("answer", [b"AMQP\0\0\x09\1", b"HTTP/1.1 400 Bad Request\r\n\r\n", frame(0, b"x")[:-1] + b"!"])
 def test_another_protocol__is_for_aiormq_to_judge_at_once(answer: bytes) -> None:
     site = Site()
-    site.tap.data_received(answer)
-    site.tap.data_received(frame(OURS, b"x"))
-    site.tap.eof_received()
+    site.interceptor.data_received(answer)
+    site.interceptor.data_received(frame(OURS, b"x"))
+    site.interceptor.eof_received()
     assert b"".join(site.reader.fed) == answer + frame(OURS, b"x")
     assert site.taken == []
 
@@ -139,84 +139,84 @@ def test_another_protocol__is_for_aiormq_to_judge_at_once(answer: bytes) -> None
 def test_end__half_a_frame_is_aiormqs() -> None:
     site = Site()
     half = frame(OURS, b"x")[:-3]
-    site.tap.data_received(half)
-    site.tap.eof_received()
+    site.interceptor.data_received(half)
+    site.interceptor.eof_received()
     assert site.reader.fed == [half]
     assert site.reader.is_at_end
 
 
-def test_rest__ends_by_itself_or_when_told() -> None:
+def test_pause_reading__ends_by_itself_or_when_told() -> None:
     site = Site()
-    site.tap.rest(REST_SECONDS)
-    site.tap.rest(REST_SECONDS)
+    site.interceptor.pause_reading(PAUSE_SECONDS)
+    site.interceptor.pause_reading(PAUSE_SECONDS)
     site.socket.pause_reading.assert_called_once_with()
     (seconds, wake), _ = site.clock.call_later.call_args
-    assert seconds == REST_SECONDS
+    assert seconds == PAUSE_SECONDS
     site.socket.resume_reading.assert_not_called()
     wake()
     site.socket.resume_reading.assert_called_once_with()
-    site.tap.go_on()
+    site.interceptor.resume_reading()
     site.socket.resume_reading.assert_called_once_with()
-    site.tap.rest(REST_SECONDS)
-    site.tap.go_on()
+    site.interceptor.pause_reading(PAUSE_SECONDS)
+    site.interceptor.resume_reading()
     assert site.socket.resume_reading.call_count == 2
 
 
 def test_lost_connection__nothing_reaches_the_socket_any_more() -> None:
     site = Site()
-    site.tap.rest(REST_SECONDS)
-    site.tap.connection_lost(None)
-    site.tap.write(b"late")
-    site.tap.rest(REST_SECONDS)
-    site.tap.go_on()
+    site.interceptor.pause_reading(PAUSE_SECONDS)
+    site.interceptor.connection_lost(None)
+    site.interceptor.write(b"late")
+    site.interceptor.pause_reading(PAUSE_SECONDS)
+    site.interceptor.resume_reading()
     site.socket.write.assert_not_called()
     site.socket.resume_reading.assert_not_called()
     assert site.clock.call_later.return_value.cancel.called
 
 
 def test_lost_connection__in_the_middle_of_another_threads_write__not_written_and_not_raised() -> None:
-    class Losing(Tap):
+    class Losing(FrameInterceptor):
         """Loses its connection as soon as somebody has looked whether there is one."""
 
-        outlets: ClassVar[list[Any]] = [None, Mock(try_write=Mock(return_value=False))]
+        socket_writers: ClassVar[list[Any]] = [None, Mock(try_write=Mock(return_value=False))]
 
         @property
-        def _outlet(self) -> Any:
-            return self.outlets.pop() if self.outlets else None
+        def _socket_writer(self) -> Any:
+            return self.socket_writers.pop() if self.socket_writers else None
 
-        @_outlet.setter
-        def _outlet(self, outlet: Any) -> None:
+        @_socket_writer.setter
+        def _socket_writer(self, socket_writer: Any) -> None:
             """Is in the list already."""
 
     clock: Any = Clock()
-    tap = Losing(Reader(clock), clock)
-    assert not tap.try_write(b"late")
+    interceptor = Losing(Reader(clock), clock)
+    assert not interceptor.try_write(b"late")
 
 
 @asynccontextmanager
-async def connected(serve: Any) -> AsyncIterator[tuple[Tap, asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(serve: Any) -> AsyncIterator[tuple[FrameInterceptor, asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connect to a server on this loop, as aiormq does, by real sockets."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        transports = TappedTransports()
+        transports = InterceptingTransportFactory()
         url = URL.build(scheme="amqp", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
         reader, writer = await transports.create(url, ssl_context_provider=None)
-        assert transports.tap is not None
-        yield transports.tap, reader, writer
+        assert transports.interceptor is not None
+        yield transports.interceptor, reader, writer
 
 
 @pytest.mark.real
-async def test_rest__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pause_reading__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """On this loop's own transports: what comes meanwhile comes in one piece afterwards, and writing goes on."""
     came: list[bytes] = []
     pieces: list[int] = []
     got = asyncio.Event()
 
-    def look(_: Tap, data: bytes) -> bytes:
+    def look(_: FrameInterceptor, data: bytes) -> bytes:
         pieces.append(len(data))
         return data
 
-    monkeypatch.setattr(Tap, "_without_taken", look)
+    monkeypatch.setattr(FrameInterceptor, "_without_handled", look)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.append(await reader.readexactly(4))
@@ -227,19 +227,19 @@ async def test_rest__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> Non
         await reader.read()
         writer.close()
 
-    async with connected(serve) as (tap, reader, writer):
-        tap.rest(60)
-        tap.write(b"ping")
+    async with connected(serve) as (interceptor, reader, writer):
+        interceptor.pause_reading(60)
+        interceptor.write(b"ping")
         async with asyncio.timeout(20):
             await got.wait()
         assert pieces == []
-        tap.go_on()
+        interceptor.resume_reading()
         async with asyncio.timeout(20):
             await reader.readexactly(5 * len(frame(0, b"x")))
         assert came == [b"ping"]
         writer.close()
         await writer.wait_closed()
-        tap.write(b"late")
+        interceptor.write(b"late")
 
 
 @pytest.mark.real
@@ -251,14 +251,14 @@ async def test_write__aiormq_waits_for_the_rest_of_what_a_thread_has_begun() -> 
         came.set_result(await reader.readexactly(len(begun) + len(heartbeat)))
         writer.close()
 
-    async with connected(serve) as (tap, _, writer):
-        assert tap.try_write(begun)  # more than the socket takes at once
+    async with connected(serve) as (interceptor, _, writer):
+        assert interceptor.try_write(begun)  # more than the socket takes at once
         writer.write(heartbeat)
         async with asyncio.timeout(20):
             assert await came == begun + heartbeat
         writer.close()
         await writer.wait_closed()
-        assert not tap.try_write(b"late")
+        assert not interceptor.try_write(b"late")
 
 
 def test_heartbeat__is_one() -> None:
