@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
 
 from tests.support import postgresql, process, rabbitmq
 from tests.support.environment import IN_CI, require
@@ -130,6 +131,20 @@ def browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Chrom
 
 
 # -- The run
+
+
+@pytest.fixture(scope="session", autouse=os.environ.get("TEST_DATABASE") == "postgresql")
+def nobody_else_is_connected(django_db_setup: None) -> Iterator[None]:
+    """End what is still connected to the test database at the end: it could not be dropped.
+
+    Threads in which async tests used it keep their connection until they are collected, at any time after.
+    """
+    yield
+    name = connection.settings_dict["NAME"]
+    ended = (
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    )
+    postgresql.execute(ended)
 
 
 def pytest_configure() -> None:

@@ -46,7 +46,7 @@ def test_site__tls_in_a_sub_directory_with_hashed_static_files(
         inbox.wait_for_state("live")
         notify(site, ann, "New")
         expect(inbox.toast("New")).to_be_visible()
-        inbox.open().message("New").get_by_role("button").click()
+        inbox.open().message("New").get_by_role("button", name="Mark as read: New").click()
         expect(inbox.bell).to_have_accessible_name("Notifications, unread: 1")
         assert any(re.search(r"/catmaid_notify\.[0-9a-f]{12}\.css$", url) for url in requests), requests
         expect(inbox.panel).to_have_css("position", "fixed")
