@@ -93,6 +93,8 @@ class LayerMessage(TypedDict):
 
 
 LAYER_TYPE: Final = "user.message"
+CONTROL_KEYS: Final = frozenset({"ended", "replaced", "check", "recheck"})
+"""Keys of layer messages that carry an order to the hub instead of a frame."""
 ALL_SESSIONS: Final = "*"
 """In place of the hash of a session that has ended: nobody can say which one it is."""
 

@@ -58,7 +58,8 @@ def push(group: str, message: LayerMessage) -> None:
 
 def transport() -> Transport:
     """Return what sends for the configured layer, made at the first call and again after a fork."""
-    return _transports.get(conf.CHANNEL_LAYER, _make)
+    alias = conf.CHANNEL_LAYER
+    return _transports.made.get(alias) or _transports.get(alias, _make)
 
 
 def flush() -> None:

@@ -29,7 +29,7 @@ _publishers: loop_thread.PerProcess[LayerOptions, Publisher] = loop_thread.PerPr
 
 def publisher(options: LayerOptions) -> Publisher:
     """Return the publisher of this process for these options, made at the first call and again after a fork."""
-    return _publishers.get(options, _make_publisher)
+    return _publishers.made.get(options) or _publishers.get(options, _make_publisher)
 
 
 def flush() -> None:

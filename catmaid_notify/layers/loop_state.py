@@ -7,7 +7,7 @@ import logging
 import secrets
 import string
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 from catmaid_notify.exceptions import BrokerUnavailable
@@ -15,7 +15,6 @@ from catmaid_notify.layers import codec
 from catmaid_notify.layers.amqp.consumer import Receiver
 from catmaid_notify.layers.amqp.publisher import Publisher
 from catmaid_notify.layers.channel_buffer import ChannelBuffer
-from catmaid_notify.layers.groups import Groups
 from catmaid_notify.layers.options import LayerOptions
 from catmaid_notify.layers.worker_queues import WorkerQueueReceiver
 
@@ -36,6 +35,45 @@ def random_name(length: int = 12) -> str:
     return "".join(secrets.choice(LETTERS) for _ in range(length))
 
 
+class GroupMembers:
+    """Channels of each group, in little memory: most groups have one channel, that of the process's hub."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, str | set[str]] = {}
+        """A channel that is alone in its group stands for itself; a set of one takes 216 bytes."""
+
+    def add(self, group: str, channel: str) -> None:
+        """Add a channel to a group."""
+        found = self._channels.setdefault(group, channel)
+        if isinstance(found, set):
+            found.add(channel)
+        elif found != channel:
+            self._channels[group] = {found, channel}
+
+    def discard(self, group: str, channel: str) -> bool:
+        """Remove a channel; return whether that has left the group empty."""
+        found = self._channels.get(group)
+        if isinstance(found, set):
+            found.discard(channel)
+            if found:
+                return False
+        elif found != channel:
+            return False
+        del self._channels[group]
+        return True
+
+    def members(self, group: str) -> Collection[str]:
+        """Return the channels of a group, of which there may be none."""
+        found = self._channels.get(group, ())
+        return (found,) if isinstance(found, str) else found
+
+    def clear(self) -> list[str]:
+        """Forget all groups; return their names."""
+        names = list(self._channels)
+        self._channels.clear()
+        return names
+
+
 class LoopChannelLayer:
     """Channels and groups of one event loop. All methods belong to that loop."""
 
@@ -54,7 +92,7 @@ class LoopChannelLayer:
         """First part of the names of all channels here."""
         self._buffers: dict[str, ChannelBuffer] = {}
         self._listeners: dict[str, Listener] = {}
-        self._groups = Groups()
+        self._groups = GroupMembers()
         self._watch_group = f"catmaid-notify-watch.{self.queue_name}"
         self._watched = asyncio.Event()
         self.receiver = Receiver(options, queue_name=self.queue_name, on_body=self._on_body, watch=self._watch)

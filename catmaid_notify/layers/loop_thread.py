@@ -75,32 +75,33 @@ class PerProcess(Generic[K, V]):
     """
 
     def __init__(self) -> None:
-        self._made: dict[K, V] = {}
+        self.made: dict[K, V] = {}
+        """What this process has; to look here first saves a call."""
         self._renew()
         os.register_at_fork(after_in_child=self._renew)
 
     def get(self, key: K, make: Callable[[K], V]) -> V:
         """Return what belongs to ``key``, made by ``make`` at the first call."""
-        found = self._made.get(key)
+        found = self.made.get(key)
         if found is None:
             with self._lock:
-                found = self._made.get(key)
+                found = self.made.get(key)
                 if found is None:
-                    found = self._made.setdefault(key, make(key))
+                    found = self.made.setdefault(key, make(key))
         return found
 
     def all(self) -> list[V]:
         """Return what this process has made."""
-        return list(self._made.values())
+        return list(self.made.values())
 
     def clear(self) -> None:
         """Forget all."""
-        self._made.clear()
+        self.made.clear()
 
     def _renew(self) -> None:
         """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
         self._lock = _original("_thread", "RLock")()
-        self._made.clear()
+        self.made.clear()
 
 
 def _started(_: str) -> asyncio.AbstractEventLoop:

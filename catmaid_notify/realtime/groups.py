@@ -37,18 +37,15 @@ class LocalGroups:
         self._layer = layer
         self._channel = ""
         self._channel_lock = asyncio.Lock()
-        self._groups: dict[str, LocalGroup] = {}
+        self.by_name: dict[str, LocalGroup] = {}
+        """Groups that have sockets here, or had some seconds ago."""
         self._leaving: set[asyncio.Task[None]] = set()
-
-    def get(self, group: str) -> LocalGroup | None:
-        """Return a group if it has been joined here."""
-        return self._groups.get(group)
 
     def of_users(self) -> Iterator[tuple[str, LocalGroup]]:
         """Yield the groups of users that have sockets here."""
         return (
             (group, local_group)
-            for group, local_group in self._groups.items()
+            for group, local_group in self.by_name.items()
             if local_group.sockets and local_group.pk is not None
         )
 
@@ -58,9 +55,9 @@ class LocalGroups:
         Raises:
             BrokerUnavailable: the layer did not answer in time.
         """
-        local_group = self._groups.get(group)
+        local_group = self.by_name.get(group)
         if local_group is None:
-            local_group = self._groups[group] = LocalGroup(pk)
+            local_group = self.by_name[group] = LocalGroup(pk)
             local_group.joining = asyncio.get_running_loop().create_task(self._join(group, local_group))
         if local_group.leave is not None:
             local_group.leave.cancel()
@@ -77,7 +74,7 @@ class LocalGroups:
 
     def exit(self, socket: Socket, group: str) -> None:
         """Take a socket out; the group is left some seconds after the last one, so that a reload costs nothing."""
-        local_group = self._groups.get(group)
+        local_group = self.by_name.get(group)
         if local_group is None:
             return
         local_group.sockets.discard(socket)
@@ -100,10 +97,10 @@ class LocalGroups:
             Exception: what the layer raises, or a time-out; some groups may have been joined by then.
         """
         channel = await self.channel()
-        for group in (*others, *self._groups):
+        for group in (*others, *self.by_name):
             async with asyncio.timeout(conf.CONNECT_SECONDS):
                 await self._layer.group_add(group, channel)
-            if group not in others and group not in self._groups:
+            if group not in others and group not in self.by_name:
                 await self._discard(group)  # left meanwhile; the layer may have seen both in the other order
 
     async def _join(self, group: str, local_group: LocalGroup) -> None:
@@ -112,8 +109,8 @@ class LocalGroups:
                 async with asyncio.timeout(conf.CONNECT_SECONDS):
                     await self._layer.group_add(group, await self.channel())
         except Exception as error:
-            if self._groups.get(group) is local_group:
-                del self._groups[group]
+            if self.by_name.get(group) is local_group:
+                del self.by_name[group]
             if isinstance(error, BrokerUnavailable):
                 raise
             raise BrokerUnavailable(
@@ -122,9 +119,9 @@ class LocalGroups:
         local_group.joining = None
 
     def _leave(self, group: str, local_group: LocalGroup) -> None:
-        if local_group.sockets or self._groups.get(group) is not local_group:
+        if local_group.sockets or self.by_name.get(group) is not local_group:
             return
-        del self._groups[group]
+        del self.by_name[group]
         if self._layer is not None and self._channel:
             task = asyncio.get_running_loop().create_task(self._discard(group))
             self._leaving.add(task)
@@ -134,7 +131,7 @@ class LocalGroups:
         try:
             async with asyncio.timeout(conf.CONNECT_SECONDS):
                 await self._layer.group_discard(group, self._channel)
-            if group in self._groups:  # somebody came meanwhile; the layer may have seen both in the other order
+            if group in self.by_name:  # somebody came meanwhile; the layer may have seen both in the other order
                 await self._layer.group_add(group, self._channel)
         except Exception as error:  # noqa: BLE001 - nobody waits; at worst we receive what nobody wants
             logger.debug("Group not left: group=%s reason=%s", group, error)

@@ -20,7 +20,7 @@ from django.conf import settings
 from catmaid_notify import push
 from catmaid_notify.auth import sessions
 from catmaid_notify.conf import conf
-from catmaid_notify.protocol import EVERYONE, LAYER_TYPE
+from catmaid_notify.protocol import CONTROL_KEYS, EVERYONE, LAYER_TYPE
 from catmaid_notify.realtime import reconcile
 from catmaid_notify.realtime.groups import LocalGroups
 from catmaid_notify.realtime.heartbeat import Heartbeat
@@ -141,7 +141,7 @@ class Hub:
 
     def count(self, group: str) -> int:
         """Return how many sockets of this group are open here."""
-        local_group = self._groups.get(group)
+        local_group = self._groups.by_name.get(group)
         return len(local_group.sockets) if local_group else 0
 
     # Messages
@@ -153,18 +153,16 @@ class Hub:
         and would show it twice, while clients of our own dialect drop what they know.
         """
         sockets = self._meant(group, message)
-        if (
-            not sockets
-            or self._revalidator.handle_control_message(message, sockets)
-            or self.subscriptions.handle_control_message(group, message, sockets)
-        ):
+        if not sockets:
+            return
+        if not CONTROL_KEYS.isdisjoint(message) and self._is_order(group, message, sockets):
             return
         data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
         plain_text = data if isinstance(data, str) else None
         v1_text = v1 if isinstance(v1, str) else plain_text
         if plain_text is None and v1_text is None:
             return
-        local_group = self._groups.get(group)
+        local_group = self._groups.by_name.get(group)
         if isinstance(message_id, int) and local_group is not None:
             if message_id in local_group.pushed:
                 return  # reconciling was faster than the broker, or the broker delivered twice
@@ -182,11 +180,17 @@ class Hub:
             elif plain_text is not None and created >= socket.opened:
                 socket.push(plain_text, plain_size)
 
+    def _is_order(self, group: str, message: dict[str, Any], sockets: Sequence[Socket]) -> bool:
+        """Carry out an order about these sockets; return false for a message that only looks like one."""
+        return self._revalidator.handle_control_message(message, sockets) or self.subscriptions.handle_control_message(
+            group, message, sockets
+        )
+
     def _meant(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
         """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves its group."""
         if group == EVERYONE:
             return self._meant_of_everyone(message.get("to"))
-        local_group = self._groups.get(group)
+        local_group = self._groups.by_name.get(group)
         if local_group is None:
             return ()
         session = message.get("session")
@@ -200,7 +204,7 @@ class Hub:
             return tuple(self._alive)
         if not isinstance(groups, list):
             return ()
-        local_groups = (self._groups.get(group) for group in groups if isinstance(group, str))
+        local_groups = (self._groups.by_name.get(group) for group in groups if isinstance(group, str))
         return [socket for local_group in local_groups if local_group is not None for socket in local_group.sockets]
 
     async def _receive_forever(self) -> None:

@@ -1,18 +1,18 @@
-"""Groups and their channels."""
+"""The receiving side of the layer on one event loop: members of groups."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catmaid_notify.layers.groups import Groups
+from catmaid_notify.layers.loop_state import GroupMembers
 
 steps = st.lists(st.tuples(st.sampled_from(["add", "discard"]), st.sampled_from("gh"), st.sampled_from("abc")))
 
 
 @given(steps)
-def test_groups__as_a_dictionary_of_sets_would(done: list[tuple[str, str, str]]) -> None:
-    groups = Groups()
+def test_group_members__as_a_dictionary_of_sets_would(done: list[tuple[str, str, str]]) -> None:
+    groups = GroupMembers()
     model: dict[str, set[str]] = {}
     for what, group, channel in done:
         if what == "add":

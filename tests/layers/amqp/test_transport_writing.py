@@ -15,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from catmaid_notify.layers.amqp.socket_writer import SocketWriter
+from catmaid_notify.layers.amqp.transport import SocketWriter
 
 pytestmark = pytest.mark.real
 
