@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "BrokerUnavailable",
+    "InvalidEvent",
+    "InvalidMessage",
+    "NotifyError",
+    "UnknownTopic",
+    "UnknownUser",
+    "UserTaskError",
+]
+
 
 class NotifyError(Exception):
     """Base class of the errors of catmaid_notify; never raised itself."""

@@ -19,6 +19,8 @@ from catmaid_notify.inbox import state as inbox_state
 from catmaid_notify.utils import sql_cache
 from catmaid_notify.views import etag
 
+__all__ = ["poll"]
+
 
 @sync_and_async_middleware
 def poll(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]:

@@ -15,6 +15,8 @@ from django.urls import path, re_path
 
 from catmaid_notify.realtime.consumers import HealthConsumer, UpdatesConsumer
 
+__all__ = ["application", "http_urlpatterns", "websocket_urlpatterns"]
+
 # Django's types know views only; Channels' routers take the same patterns with ASGI applications.
 _updates: Callable[..., Any] = UpdatesConsumer.as_asgi()
 _health: Callable[..., Any] = HealthConsumer.as_asgi()

@@ -6,6 +6,8 @@ from django.urls import path
 
 from catmaid_notify.views import inbox, js_modules, topics
 
+__all__ = ["app_name", "urlpatterns"]
+
 app_name = "catmaid_notify"
 
 urlpatterns = [

@@ -9,6 +9,9 @@ What nobody has declared can neither be followed nor published into.
 
 from __future__ import annotations
 
-from catmaid_notify.topics.registry import Declaration, Topic, find, recheck, register, unregister
+from catmaid_notify.topics.registry import Declaration as Declaration  # for this app's own code, as the next two
+from catmaid_notify.topics.registry import Topic as Topic
+from catmaid_notify.topics.registry import find as find
+from catmaid_notify.topics.registry import recheck, register, unregister
 
-__all__ = ["Declaration", "Topic", "find", "recheck", "register", "unregister"]
+__all__ = ["recheck", "register", "unregister"]
