@@ -110,6 +110,10 @@ faults: system venv ## Make everything fail, one part after another; FAULTS="--o
 classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) --numprocesses=$(JOBS) -m classic
 
+.PHONY: coverage
+coverage: venv ## Lines and branches that the tests in one process run, by module
+	$(PYTEST) -m 'not real' --cov --cov-report=term-missing
+
 .PHONY: bench
 bench: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure the app beside its peers, in turns; BENCH="--quick", or "--help"
 	$(VENV)/bin/python -m bench $(BENCH)
@@ -141,7 +145,7 @@ screenshots: system picture ## Make all pictures of README.md and docs anew, lig
 
 .PHONY: clean
 clean: ## Remove the virtual environments, caches and all that the demo has written
-	rm -rf $(VENV) $(CLASSIC) node_modules build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLASSIC) node_modules build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- Environments; the empty files say what has been installed in them
