@@ -40,7 +40,7 @@ class Transport(Protocol):
 
 _transports: loop_thread.PerProcess[str, Transport] = loop_thread.PerProcess()
 _local_hub: tuple[asyncio.AbstractEventLoop, Callable[[str, dict[str, Any]], None]] | None = None
-_said = -60.0
+_lost_logged_at = -60.0
 
 
 def push(group: str, message: LayerMessage) -> None:
@@ -53,13 +53,13 @@ def push(group: str, message: LayerMessage) -> None:
     except Exception as error:  # the seam: host code must not fail because of a push
         if _is_time_limit(error):
             raise
-        say_lost(error)
+        log_lost(error)
 
 
 def transport() -> Transport:
     """Return what sends for the configured layer, made at the first call and again after a fork."""
     alias = conf.CHANNEL_LAYER
-    return _transports.made.get(alias) or _transports.get(alias, _make)
+    return _transports.made.get(alias) or _transports.get(alias, _make_transport)
 
 
 def flush() -> None:
@@ -82,12 +82,12 @@ def set_local_hub(loop: asyncio.AbstractEventLoop, deliver: Callable[[str, dict[
     _local_hub = (loop, deliver)
 
 
-def say_lost(error: BaseException) -> None:
+def log_lost(error: BaseException) -> None:
     """Log that a push was lost, once a minute."""
-    global _said
+    global _lost_logged_at
     now = time.monotonic()
-    if now - _said >= 60:
-        _said = now
+    if now - _lost_logged_at >= 60:
+        _lost_logged_at = now
         logger.warning("Push not sent, reconciling will find it: reason=%s: %s", type(error).__name__, error)
         logger.debug("Push not sent", exc_info=error)
 
@@ -98,7 +98,7 @@ def _is_time_limit(error: Exception) -> bool:
     return isinstance(error, limit)
 
 
-def _make(alias: str) -> Transport:
+def _make_transport(alias: str) -> Transport:
     configured = getattr(settings, "CHANNEL_LAYERS", {}).get(alias)
     if configured is None:
         return _discard
@@ -142,7 +142,7 @@ class _LoopTransport:
 
     def __call__(self, group: str, message: dict[str, Any]) -> None:
         if len(self._queue) >= conf.PUBLISH_QUEUE_MAX:
-            say_lost(OverflowError(f"{conf.PUBLISH_QUEUE_MAX} pushes wait already"))
+            log_lost(OverflowError(f"{conf.PUBLISH_QUEUE_MAX} pushes wait already"))
             return
         self._queue.append((time.monotonic() + conf.PUBLISH_SECONDS, group, message))
         self._loop.call_soon_threadsafe(self._start)
@@ -168,7 +168,7 @@ class _LoopTransport:
                 deadline, group, message = self._queue.popleft()
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    say_lost(TimeoutError(f"not sent within {conf.PUBLISH_SECONDS:g} s"))
+                    log_lost(TimeoutError(f"not sent within {conf.PUBLISH_SECONDS:g} s"))
                     continue
                 try:
                     async with asyncio.timeout(left):
@@ -176,7 +176,7 @@ class _LoopTransport:
                 except (Exception, asyncio.CancelledError) as error:
                     if being_cancelled():
                         raise
-                    say_lost(error)
+                    log_lost(error)
             self._idle.set()
 
 

@@ -313,9 +313,9 @@ def test_push__what_waited_too_long_is_not_sent_any_more(settings: Settings) -> 
         assert [group for group, _message in wait_for(1)] == ["updates-99"]
 
 
-def test_say_lost__is_one_line_a_minute(log: pytest.LogCaptureFixture) -> None:
+def test_log_lost__is_one_line_a_minute(log: pytest.LogCaptureFixture) -> None:
     for _ in range(100):
-        push_module.say_lost(RuntimeError("lost"))
+        push_module.log_lost(RuntimeError("lost"))
     lines = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
     assert len(lines) == 1
     assert "RuntimeError: lost" in lines[0]

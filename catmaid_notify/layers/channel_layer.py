@@ -73,7 +73,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         self._lock = threading.Lock()
 
     @property
-    def here(self) -> LoopChannelLayer:
+    def loop_layer(self) -> LoopChannelLayer:
         """The receiving side on the running loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
@@ -93,17 +93,15 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             BrokerUnavailable: not confirmed within the time-out.
         """
         self.require_valid_channel_name(channel)
-        body = self._body(codec.CHANNEL_KEY, channel, message)
+        body = self._encode(codec.CHANNEL_KEY, channel, message)
         queue, mark, _ = channel.partition("!")
         if not mark:
             arguments = worker_queues.queue_arguments(self.options, self.get_capacity(channel))
-            await self._published(
-                "", worker_queues.queue_of(channel), body, full=ChannelFull, queue_arguments=arguments
-            )
+            await self._publish("", worker_queues.queue_of(channel), body, full=ChannelFull, queue_arguments=arguments)
             return
-        if any(layer.queue_name == queue and layer.is_full(channel) for layer in self._all()):
+        if any(layer.queue_name == queue and layer.is_full(channel) for layer in self._loop_layers()):
             raise ChannelFull(f"The channel {channel!r} holds {self.get_capacity(channel)} messages.")
-        await self._published("", queue, body, full=ChannelFull)
+        await self._publish("", queue, body, full=ChannelFull)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send to all channels of a group. A member without room misses the message; that is no error here.
@@ -113,8 +111,8 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             BrokerUnavailable: not confirmed within the time-out.
         """
         self.require_valid_group_name(group)
-        body = self._body(codec.GROUP_KEY, group, message)
-        await self._published(self.options.groups_exchange, group, body, full=None)
+        body = self._encode(codec.GROUP_KEY, group, message)
+        await self._publish(self.options.groups_exchange, group, body, full=None)
 
     def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
         """Hand a message for a group to the publisher and return at once; from any thread, with or without a loop.
@@ -122,14 +120,16 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         Raises:
             MessageTooLarge: above 1 MiB.
         """
-        publisher(self.options).submit(self.options.groups_exchange, group, self._body(codec.GROUP_KEY, group, message))
+        publisher(self.options).submit(
+            self.options.groups_exchange, group, self._encode(codec.GROUP_KEY, group, message)
+        )
 
     async def receive(self, channel: str) -> dict[str, Any]:
         """Wait for a message on a channel of this process and loop, or on a normal channel."""
         self.require_valid_channel_name(channel)
         if "!" in channel:
-            return await self.here.receive(channel)
-        return await self.here.shared.receive(channel)
+            return await self.loop_layer.receive(channel)
+        return await self.loop_layer.worker_queues.receive(channel)
 
     def listen(self, channel: str, listener: Callable[[dict[str, Any]], None]) -> None:
         """Have ``listener`` called on this loop with each message for a channel of it, as soon as it comes.
@@ -137,7 +137,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         For who would `receive` all the time: no message waits for a turn of the loop, none is lost for want of room.
         """
         self.require_valid_channel_name(channel)
-        self.here.listen(channel, listener)
+        self.loop_layer.listen(channel, listener)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a channel name that is new and leads to this process and loop.
@@ -145,23 +145,23 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         Raises:
             BrokerUnavailable: the broker could not be reached within the time-out.
         """
-        return await self.here.new_channel()
+        return await self.loop_layer.new_channel()
 
     async def group_add(self, group: str, channel: str) -> None:
         """Add a channel of this process to a group; see `LoopChannelLayer.group_add`."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        await self.here.group_add(group, channel)
+        await self.loop_layer.group_add(group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Take a channel out of a group."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        self.here.group_discard(group, channel)
+        self.loop_layer.group_discard(group, channel)
 
     async def flush(self) -> None:
         """Forget all messages and groups of this process and loop; other processes keep theirs."""
-        self.here.flush()
+        self.loop_layer.flush()
 
     async def close(self) -> None:
         """Close the receiving side of the running loop."""
@@ -172,12 +172,12 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     def on_connected(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` on this loop whenever its connection is (back) with all groups."""
-        self.here.receiver.on_connected(listener)
+        self.loop_layer.receiver.on_connected(listener)
 
     @property
     def state(self) -> str:
         """Empty while this loop's receiving side is connected, else the reason why not."""
-        return self.here.receiver.state
+        return self.loop_layer.receiver.state
 
     def _local_publisher(self, loop: asyncio.AbstractEventLoop) -> Publisher | None:
         """Return the publisher of a loop that receives, ``None`` for one that may end after this call."""
@@ -185,17 +185,17 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             found = self._loops.get(loop)
         return found.publisher if found is not None else None
 
-    def _body(self, key: str, receiver: str, message: dict[str, Any]) -> bytes:
+    def _encode(self, key: str, receiver: str, message: dict[str, Any]) -> bytes:
         body = self._codec.pack(key, receiver, message)
         if len(body) > codec.BYTES_MAX:
             raise MessageTooLarge(f"The message has {len(body)} bytes; {codec.BYTES_MAX} is the most.")
         return body
 
-    def _all(self) -> list[LoopChannelLayer]:
+    def _loop_layers(self) -> list[LoopChannelLayer]:
         with self._lock:
             return list(self._loops.values())
 
-    async def _published(
+    async def _publish(
         self,
         exchange: str,
         routing_key: str,
@@ -208,10 +208,10 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         confirmed: asyncio.Future[NotPublished | None] = loop.create_future()
         local = self._local_publisher(loop)
         if local is None:
-            done = futures.to(loop, confirmed)
+            done = futures.threadsafe_setter(loop, confirmed)
             publisher(self.options).submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         else:
-            done = futures.here(confirmed)
+            done = futures.local_setter(confirmed)
             local.submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         error = await confirmed
         if isinstance(error, MessageRejected):

@@ -20,7 +20,7 @@ from catmaid_notify.layers.worker_queues import WorkerQueueReceiver
 
 logger = logging.getLogger("catmaid_notify.layers")
 
-SAY_SECONDS: Final = 60.0
+LOG_INTERVAL_SECONDS: Final = 60.0
 """How often a kind of loss is logged at most."""
 WATCH_SECONDS: Final = 10.0
 """How often a message is sent through the broker to ourselves, and what nobody has received is looked through."""
@@ -94,15 +94,15 @@ class LoopChannelLayer:
         self._listeners: dict[str, Listener] = {}
         self._groups = GroupMembers()
         self._watch_group = f"catmaid-notify-watch.{self.queue_name}"
-        self._watched = asyncio.Event()
+        self._watch_arrived = asyncio.Event()
         self.receiver = Receiver(options, queue_name=self.queue_name, on_body=self._on_body, watch=self._watch)
-        self.shared = WorkerQueueReceiver(options, capacity_of=capacity_of)
+        self.worker_queues = WorkerQueueReceiver(options, capacity_of=capacity_of)
         self._publisher: Publisher | None = None
         self.dropped = 0
         """Messages that found no room."""
         self.undecodable = 0
         """Messages that were none."""
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     async def new_channel(self) -> str:
         """Return a new channel name of this loop, once what is sent to it would arrive."""
@@ -165,20 +165,20 @@ class LoopChannelLayer:
         if self._publisher is not None:
             await self._publisher.close()
         await self.receiver.close()
-        await self.shared.close()
+        await self.worker_queues.close()
 
     def _on_body(self, body: bytes) -> None:
         try:
             key, receiver, message = self._codec.unpack(body)
         except codec.Undecodable as error:
             self.undecodable += 1
-            self._say("undecodable", "Undecodable message dropped: count=%d reason=%s", self.undecodable, error)
+            self._log_limited("undecodable", "Undecodable message dropped: count=%d reason=%s", self.undecodable, error)
             return
         if key == codec.CHANNEL_KEY:
             self._deliver(receiver, message)
             return
         if receiver == self._watch_group:
-            self._watched.set()
+            self._watch_arrived.set()
             return
         message.group = receiver
         for index, channel in enumerate(self._groups.members(receiver)):
@@ -196,7 +196,7 @@ class LoopChannelLayer:
         if not buffer.put(message):
             self.dropped += 1
             text = "Message dropped, its channel is full: count=%d capacity=%d"
-            self._say("full", text, self.dropped, buffer.capacity)
+            self._log_limited("full", text, self.dropped, buffer.capacity)
 
     def _buffer(self, channel: str) -> ChannelBuffer:
         buffer = self._buffers.get(channel)
@@ -220,19 +220,19 @@ class LoopChannelLayer:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._sweep()
-            self._watched.clear()
+            self._watch_arrived.clear()
             try:
                 await self._send_to_group(self._watch_group, {})
             except BrokerUnavailable:
                 continue  # publishing has a connection of its own, which cares for itself
             try:
                 async with asyncio.timeout(WATCH_WAIT_SECONDS):
-                    await self._watched.wait()
+                    await self._watch_arrived.wait()
             except TimeoutError:
                 raise ConnectionError("messages to ourselves do not arrive; was a queue or exchange deleted?") from None
 
-    def _say(self, kind: str, text: str, *values: object) -> None:
+    def _log_limited(self, kind: str, text: str, *values: object) -> None:
         now = time.monotonic()
-        if now - self._said.get(kind, -SAY_SECONDS) >= SAY_SECONDS:
-            self._said[kind] = now
+        if now - self._logged_at.get(kind, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS:
+            self._logged_at[kind] = now
             logger.warning(text, *values)

@@ -19,15 +19,15 @@ EXIT_SECONDS: Final = 3.0
 
 def loop() -> asyncio.AbstractEventLoop:
     """Return the running loop of this process's background thread, started at the first call."""
-    return _loops.get(__name__, _started)
+    return _loops.get(__name__, _start_loop)
 
 
 def native_lock() -> Any:
     """Return a lock that the background thread and all others can hold, greenlets or not."""
-    return _original("_thread", "allocate_lock")()
+    return _unpatched("_thread", "allocate_lock")()
 
 
-def _original(module: str, name: str) -> Any:
+def _unpatched(module: str, name: str) -> Any:
     """Return an attribute as it was before gevent patched it.
 
     gevent makes threads and locks out of greenlets of the calling thread. An event loop that runs in such a "thread"
@@ -41,7 +41,7 @@ def _original(module: str, name: str) -> Any:
 
 def _start_native_thread(target: Callable[..., None], *args: Any) -> None:
     # Threads of _thread don't keep a process from ending, as those of threading do.
-    _original("_thread", "start_new_thread")(target, args)
+    _unpatched("_thread", "start_new_thread")(target, args)
 
 
 class _NativeExecutor(ThreadPoolExecutor):
@@ -77,8 +77,8 @@ class PerProcess(Generic[K, V]):
     def __init__(self) -> None:
         self.made: dict[K, V] = {}
         """What this process has; to look here first saves a call."""
-        self._renew()
-        os.register_at_fork(after_in_child=self._renew)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
 
     def get(self, key: K, make: Callable[[K], V]) -> V:
         """Return what belongs to ``key``, made by ``make`` at the first call."""
@@ -98,15 +98,15 @@ class PerProcess(Generic[K, V]):
         """Forget all."""
         self.made.clear()
 
-    def _renew(self) -> None:
+    def _reset(self) -> None:
         """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
-        self._lock = _original("_thread", "RLock")()
+        self._lock = _unpatched("_thread", "RLock")()
         self.made.clear()
 
 
-def _started(_: str) -> asyncio.AbstractEventLoop:
+def _start_loop(_: str) -> asyncio.AbstractEventLoop:
     # Not the default loop: gevent's selector would serve the hub of the thread that asked first.
-    loop = asyncio.SelectorEventLoop(_original("selectors", "DefaultSelector")())
+    loop = asyncio.SelectorEventLoop(_unpatched("selectors", "DefaultSelector")())
     loop.set_default_executor(_NativeExecutor(max_workers=1))
     _start_native_thread(_run, loop)
     return loop

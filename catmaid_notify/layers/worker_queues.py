@@ -45,11 +45,11 @@ class _Consumer:
     """What one process has taken from one normal channel."""
 
     def __init__(self) -> None:
-        self.taken: deque[tuple[int, dict[str, Any]]] = deque()
+        self.prefetched: deque[tuple[int, dict[str, Any]]] = deque()
         self.waiters: deque[asyncio.Future[None]] = deque()
         self.receivers = 0
         self.tag: str | None = None
-        self.release: asyncio.TimerHandle | None = None
+        self.release_timer: asyncio.TimerHandle | None = None
 
     def wake_one(self) -> None:
         while self.waiters:
@@ -62,7 +62,7 @@ class _Consumer:
 class WorkerQueueReceiver:
     """Receives from normal channels on one event loop, over a connection of its own, made when first needed.
 
-    A message is acknowledged when `receive` returns it; what a process has taken and nobody received goes back.
+    A message is acknowledged when `receive` returns it; what a process has prefetched and nobody received goes back.
     """
 
     def __init__(self, options: LayerOptions, *, capacity_of: Any) -> None:
@@ -73,7 +73,7 @@ class WorkerQueueReceiver:
         self._channel: AbstractChannel | None = None
         self._connection = Connection(options, name="working", set_up=self._set_up)
         self._task: asyncio.Task[None] | None = None
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._release_tasks: set[asyncio.Task[None]] = set()
 
     async def receive(self, channel: str) -> dict[str, Any]:
         """Wait for a message on a normal channel; of several receivers, here and elsewhere, one gets it."""
@@ -81,9 +81,9 @@ class WorkerQueueReceiver:
             self._task = asyncio.get_running_loop().create_task(self._connection.run())
         consumer = self._consumers.setdefault(channel, _Consumer())
         consumer.receivers += 1
-        if consumer.release is not None:
-            consumer.release.cancel()
-            consumer.release = None
+        if consumer.release_timer is not None:
+            consumer.release_timer.cancel()
+            consumer.release_timer = None
         try:
             if consumer.tag is None and self._channel is not None and self._connection.is_up.is_set():
                 await self._consume(self._channel, channel, consumer)
@@ -92,22 +92,22 @@ class WorkerQueueReceiver:
             consumer.receivers -= 1
             if not consumer.receivers:
                 loop = asyncio.get_running_loop()
-                consumer.release = loop.call_later(LINGER_SECONDS, self._release_soon, channel, consumer)
+                consumer.release_timer = loop.call_later(LINGER_SECONDS, self._release_soon, channel, consumer)
 
     async def close(self) -> None:
-        """Close the connection; what was taken and not received goes back to the broker."""
+        """Close the connection; what was prefetched and not received goes back to the broker."""
         for consumer in self._consumers.values():
-            if consumer.release is not None:
-                consumer.release.cancel()
+            if consumer.release_timer is not None:
+                consumer.release_timer.cancel()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, *self._releasing, return_exceptions=True)
+            await asyncio.gather(self._task, *self._release_tasks, return_exceptions=True)
             self._task = None
 
     async def _next_message(self, consumer: _Consumer) -> dict[str, Any]:
         while True:
-            while consumer.taken and self._channel is not None:
-                tag, message = consumer.taken.popleft()
+            while consumer.prefetched and self._channel is not None:
+                tag, message = consumer.prefetched.popleft()
                 try:
                     await self._channel.basic_ack(tag)
                 except AMQP_ERRORS:
@@ -130,7 +130,7 @@ class WorkerQueueReceiver:
         await channel.basic_qos(prefetch_count=PREFETCH)
         self._channel = channel
         for name, consumer in self._consumers.items():
-            consumer.taken.clear()  # of the lost connection: the broker has them again
+            consumer.prefetched.clear()  # of the lost connection: the broker has them again
             consumer.tag = None
             if consumer.receivers:
                 await self._consume(channel, name, consumer)
@@ -151,7 +151,7 @@ class WorkerQueueReceiver:
             except codec.Undecodable:
                 await channel.basic_ack(tag)  # it would come again and again
                 return
-            consumer.taken.append((tag, message))
+            consumer.prefetched.append((tag, message))
             consumer.wake_one()
 
         consumed = await channel.basic_consume(queue_of(name), on_delivery, no_ack=False)
@@ -159,8 +159,8 @@ class WorkerQueueReceiver:
 
     def _release_soon(self, name: str, consumer: _Consumer) -> None:
         task = asyncio.get_running_loop().create_task(self._release(name, consumer))
-        self._releasing.add(task)
-        task.add_done_callback(self._releasing.discard)
+        self._release_tasks.add(task)
+        task.add_done_callback(self._release_tasks.discard)
 
     async def _release(self, name: str, consumer: _Consumer) -> None:
         """Give back what nobody here wants."""
@@ -171,7 +171,7 @@ class WorkerQueueReceiver:
             return
         try:
             await self._channel.basic_cancel(consumer.tag)
-            for tag, _ in consumer.taken:
+            for tag, _ in consumer.prefetched:
                 await self._channel.basic_nack(tag, requeue=True)
         except AMQP_ERRORS:
             pass  # the broker has it all again

@@ -14,7 +14,7 @@ from catmaid_notify.realtime.socket import Socket, size_of
 from catmaid_notify.realtime.subscriptions import SubscriptionManager
 
 
-class Client:
+class CommandHandler:
     """Acts on what comes through one socket."""
 
     def __init__(self, socket: Socket, subscriptions: SubscriptionManager) -> None:
@@ -23,14 +23,14 @@ class Client:
         self._frames = 0
         self._frames_since = time.monotonic()
 
-    def said(self, event: dict[str, Any]) -> None:
+    def handle(self, event: dict[str, Any]) -> None:
         """Take a ``websocket.receive`` event. What plain clients send counts, and is ignored."""
         if self._socket.is_closing:
             return
         if self._is_too_much(event):
             self._socket.close(Close.TOO_MANY_FRAMES)
         elif self._socket.is_v1:
-            self._handle_frame(_parsed(event.get("text")))
+            self._handle_frame(_parse(event.get("text")))
 
     def _handle_frame(self, received: dict[str, Any]) -> None:
         event, payload = received.get("event"), received.get("payload")
@@ -70,7 +70,7 @@ def hello(key: str) -> str:
     )
 
 
-def _parsed(text: Any) -> dict[str, Any]:
+def _parse(text: Any) -> dict[str, Any]:
     """Return a frame of our own dialect; an empty one where it is none, which counts for nothing."""
     try:
         received = json.loads(text)

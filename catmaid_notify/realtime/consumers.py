@@ -16,7 +16,7 @@ from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.protocol import SUBPROTOCOL, Close, user_key
 from catmaid_notify.realtime import health, server_transport
-from catmaid_notify.realtime.commands import Client, hello
+from catmaid_notify.realtime.commands import CommandHandler, hello
 from catmaid_notify.realtime.hub import Hub, get_hub
 from catmaid_notify.realtime.socket import Socket
 
@@ -96,9 +96,9 @@ class UpdatesConsumer:
             hub.leave(socket)
 
     async def _listen(self, hub: Hub, socket: Socket) -> None:
-        client = Client(socket, hub.subscriptions)
+        commands = CommandHandler(socket, hub.subscriptions)
         while (event := await self._receive())["type"] != "websocket.disconnect":
-            client.said(event)
+            commands.handle(event)
 
     def _close_soon(self, code: int) -> None:
         """Close from code that can't wait, such as the hub's."""

@@ -17,17 +17,17 @@ logger = logging.getLogger("catmaid_notify")
 class LocalGroup:
     """The local sockets of one group."""
 
-    __slots__ = ("joining", "leave", "pk", "pushed", "sockets")
+    __slots__ = ("join_task", "leave_timer", "pk", "pushed", "sockets")
 
     def __init__(self, pk: Any) -> None:
         self.pk = pk
         """The user whose group this is; ``None``: a topic's."""
-        self.joining: asyncio.Task[None] | None = None
+        self.join_task: asyncio.Task[None] | None = None
         """``None`` once the layer sends us what goes to the group."""
         self.sockets: set[Socket] = set()
         self.pushed: dict[int, float] = {}
         """Ids of the stored messages that went to this group here, and when; what reconciling needs not push again."""
-        self.leave: asyncio.TimerHandle | None = None
+        self.leave_timer: asyncio.TimerHandle | None = None
 
 
 class LocalGroups:
@@ -39,9 +39,9 @@ class LocalGroups:
         self._channel_lock = asyncio.Lock()
         self.by_name: dict[str, LocalGroup] = {}
         """Groups that have sockets here, or had some seconds ago."""
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leave_tasks: set[asyncio.Task[None]] = set()
 
-    def of_users(self) -> Iterator[tuple[str, LocalGroup]]:
+    def user_groups(self) -> Iterator[tuple[str, LocalGroup]]:
         """Yield the groups of users that have sockets here."""
         return (
             (group, local_group)
@@ -58,16 +58,16 @@ class LocalGroups:
         local_group = self.by_name.get(group)
         if local_group is None:
             local_group = self.by_name[group] = LocalGroup(pk)
-            local_group.joining = asyncio.get_running_loop().create_task(self._join(group, local_group))
-        if local_group.leave is not None:
-            local_group.leave.cancel()
-            local_group.leave = None
+            local_group.join_task = asyncio.get_running_loop().create_task(self._join(group, local_group))
+        if local_group.leave_timer is not None:
+            local_group.leave_timer.cancel()
+            local_group.leave_timer = None
         local_group.sockets.add(socket)
-        if local_group.joining is None:
+        if local_group.join_task is None:
             return
         try:
             # Shielded: others may wait for the same membership.
-            await asyncio.shield(local_group.joining)
+            await asyncio.shield(local_group.join_task)
         except BaseException:
             self.exit(socket, group)
             raise
@@ -78,9 +78,11 @@ class LocalGroups:
         if local_group is None:
             return
         local_group.sockets.discard(socket)
-        if not local_group.sockets and local_group.leave is None:
+        if not local_group.sockets and local_group.leave_timer is None:
             loop = asyncio.get_running_loop()
-            local_group.leave = loop.call_later(conf.GROUP_LINGER_SECONDS, self._leave, group, local_group)
+            local_group.leave_timer = loop.call_later(
+                conf.GROUP_LINGER_SECONDS, self._leave_if_empty, group, local_group
+            )
 
     async def channel(self) -> str:
         """Return the channel, made by whoever needs it first; layers may take their time to make one."""
@@ -116,16 +118,16 @@ class LocalGroups:
             raise BrokerUnavailable(
                 f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
             ) from error
-        local_group.joining = None
+        local_group.join_task = None
 
-    def _leave(self, group: str, local_group: LocalGroup) -> None:
+    def _leave_if_empty(self, group: str, local_group: LocalGroup) -> None:
         if local_group.sockets or self.by_name.get(group) is not local_group:
             return
         del self.by_name[group]
         if self._layer is not None and self._channel:
             task = asyncio.get_running_loop().create_task(self._discard(group))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._leave_tasks.add(task)
+            task.add_done_callback(self._leave_tasks.discard)
 
     async def _discard(self, group: str) -> None:
         try:

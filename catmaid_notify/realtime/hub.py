@@ -136,7 +136,7 @@ class Hub:
             self._alive.discard(socket)
             self._presence.remove(socket.sign_in.user_pk)
             self.subscriptions.forget(socket)
-        socket.gone()
+        socket.stop_sending()
         self._groups.exit(socket, socket.group)
 
     def count(self, group: str) -> int:
@@ -152,10 +152,10 @@ class Hub:
         What is ``age`` seconds old is not sent to plain sockets that came later: they have asked for what was there
         and would show it twice, while clients of our own dialect drop what they know.
         """
-        sockets = self._meant(group, message)
+        sockets = self._recipients(group, message)
         if not sockets:
             return
-        if not CONTROL_KEYS.isdisjoint(message) and self._is_order(group, message, sockets):
+        if not CONTROL_KEYS.isdisjoint(message) and self._handle_control_message(group, message, sockets):
             return
         data, v1, message_id = message.get("data"), message.get("v1"), message.get("id")
         plain_text = data if isinstance(data, str) else None
@@ -180,16 +180,16 @@ class Hub:
             elif plain_text is not None and created >= socket.opened:
                 socket.push(plain_text, plain_size)
 
-    def _is_order(self, group: str, message: dict[str, Any], sockets: Sequence[Socket]) -> bool:
+    def _handle_control_message(self, group: str, message: dict[str, Any], sockets: Sequence[Socket]) -> bool:
         """Carry out an order about these sockets; return false for a message that only looks like one."""
         return self._revalidator.handle_control_message(message, sockets) or self.subscriptions.handle_control_message(
             group, message, sockets
         )
 
-    def _meant(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
+    def _recipients(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
         """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves its group."""
         if group == EVERYONE:
-            return self._meant_of_everyone(message.get("to"))
+            return self._recipients_in_everyone(message.get("to"))
         local_group = self._groups.by_name.get(group)
         if local_group is None:
             return ()
@@ -199,7 +199,7 @@ class Hub:
         keys = ((socket, socket.sign_in.session_key) for socket in local_group.sockets)
         return [socket for socket, key in keys if key and sessions.digest(key) == session]
 
-    def _meant_of_everyone(self, groups: Any) -> Sequence[Socket]:
+    def _recipients_in_everyone(self, groups: Any) -> Sequence[Socket]:
         if groups is None:
             return tuple(self._alive)
         if not isinstance(groups, list):
@@ -279,9 +279,9 @@ class Hub:
             await self._reconcile()
 
     async def _reconcile(self) -> None:
-        local_groups = {local_group.pk: (group, local_group) for group, local_group in self._groups.of_users()}
+        local_groups = {local_group.pk: (group, local_group) for group, local_group in self._groups.user_groups()}
         try:
-            missed = await self.reconciler.round(list(local_groups))
+            missed = await self.reconciler.find_missed(list(local_groups))
         except Exception as error:  # noqa: BLE001 - a database that is away comes back; the next round looks further back
             logger.warning("Reconciling failed, trying again: reason=%s: %s", type(error).__name__, error)
             return
@@ -302,10 +302,10 @@ class Hub:
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("A task of the hub ended: reason=%r", task.exception(), exc_info=task.exception())

@@ -19,7 +19,7 @@ from catmaid_notify.utils import db_threads
 from catmaid_notify.utils.chunks import batches
 
 USERS_PER_QUERY = 1000
-FEW = 2000
+RECENT_MAX = 2000
 """Messages of all users of late, up to which each of them is looked at."""
 
 
@@ -34,7 +34,7 @@ class Reconciler:
         """How long a caller must remember what it pushed: as far as the next rounds look back, and some more."""
         return time.monotonic() - self._since + conf.RECONCILE_SECONDS + 2 * conf.RECONCILE_OVERLAP_SECONDS
 
-    async def round(self, pks: list[Any]) -> list[tuple[Message, float]]:
+    async def find_missed(self, pks: list[Any]) -> list[tuple[Message, float]]:
         """Return the unread messages of these users since the last round, oldest first, each with its age in seconds.
 
         Raises:
@@ -51,8 +51,8 @@ def _created_within(pks: list[Any], seconds: float) -> list[tuple[Message, float
     age = ExpressionWrapper(Now() - F("time"), output_field=DurationField())
     created = Message.objects.unread().created_within(seconds)
     recent = created.annotate(age=age).order_by("time", "id")
-    few = _few(created, pks) if len(pks) > USERS_PER_QUERY else None
-    field, wanted = ("user_id", pks) if few is None else ("pk", few)
+    recent_pks = _pick_recent(created, pks) if len(pks) > USERS_PER_QUERY else None
+    field, wanted = ("user_id", pks) if recent_pks is None else ("pk", recent_pks)
     return [
         (message, message.age.total_seconds())  # type: ignore[attr-defined]
         for batch in batches(wanted, USERS_PER_QUERY)
@@ -60,13 +60,13 @@ def _created_within(pks: list[Any], seconds: float) -> list[tuple[Message, float
     ]
 
 
-def _few(created: MessageQuerySet, pks: list[Any]) -> list[int] | None:
+def _pick_recent(created: MessageQuerySet, pks: list[Any]) -> list[int] | None:
     """Return the ids of those that are these users', ``None`` if there are too many of all users to look at each.
 
     To name thousands of users to the database takes longer than to look at what all users have got of late.
     """
-    rows = list(created.values_list("pk", "user_id")[: FEW + 1])
-    if len(rows) > FEW:
+    rows = list(created.values_list("pk", "user_id")[: RECENT_MAX + 1])
+    if len(rows) > RECENT_MAX:
         return None
     wanted = set(pks)
     return [pk for pk, user_pk in rows if user_pk in wanted]

@@ -37,12 +37,12 @@ class SessionRevalidator:
         self._changed: set[Any] = set()
         self._changes_due = math.inf
         self._round_due = time.monotonic() + conf.SESSION_CHECK_SECONDS
-        self._first_end = math.inf
+        self._first_expiry = math.inf
         self._wake = asyncio.Event()
 
     def watch(self, socket: Socket) -> None:
         """Take notice of a new socket: its session may be the first one to end."""
-        if socket.sign_in.expires < self._first_end:
+        if socket.sign_in.expires < self._first_expiry:
             self._wake.set()
 
     def handle_control_message(self, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
@@ -51,7 +51,7 @@ class SessionRevalidator:
         if isinstance(ended, str):
             _close_session(ended, sockets)
         elif isinstance(replaced, str):
-            _close(replaced, sockets, Close.OTHER_USER)
+            _close_sockets_of(replaced, sockets, Close.OTHER_USER)
         elif message.get("check") is True:
             self._check_soon({socket.sign_in.user_pk for socket in sockets})
         else:
@@ -71,10 +71,10 @@ class SessionRevalidator:
 
     async def _sleep(self) -> None:
         self._wake.clear()
-        self._first_end = min((socket.sign_in.expires for socket in self._open()), default=math.inf)
+        self._first_expiry = min((socket.sign_in.expires for socket in self._open()), default=math.inf)
         due = min(self._round_due, self._changes_due) - time.monotonic()
         # Ends of sessions are times of the wall clock, so whoever sets that is heard after a round at most.
-        await set_within(self._wake, max(0.0, min(due, self._first_end - time.time())))
+        await set_within(self._wake, max(0.0, min(due, self._first_expiry - time.time())))
 
     def _take_due(self) -> list[Socket]:
         now = time.monotonic()
@@ -94,14 +94,14 @@ class SessionRevalidator:
             return
         try:
             async with asyncio.timeout(conf.SESSION_CHECK_SECONDS):
-                failed = await _settle(due)
+                failed = await _recheck(due)
         except (DatabaseError, TimeoutError) as error:
             outage = f"{type(error).__name__}: {error}"
         else:
-            outage = _outage(due, failed)
+            outage = _outage_reason(due, failed)
         if outage:  # what is away comes back, and so does the next round
             logger.warning("Sessions not checked, trying again: reason=%s", outage)
-            _close_those_over(due)
+            _close_expired(due)
             return
         for socket, why in failed.items():
             # Not what the error says: it is the site's own, and may hold anything.
@@ -110,13 +110,13 @@ class SessionRevalidator:
             socket.close(Close.NO_BROKER)  # as a handshake of theirs is
 
 
-def _outage(due: Collection[Socket], failed: Mapping[Socket, Exception]) -> str:
+def _outage_reason(due: Collection[Socket], failed: Mapping[Socket, Exception]) -> str:
     """Return what went wrong if that is what all need, such as a cache that keeps the sessions; else nothing."""
     is_outage = len(failed) == len(due) and len({socket.sign_in.user_pk for socket in failed}) > 1
     return type(next(iter(failed.values()))).__name__ if is_outage else ""
 
 
-async def _settle(due: Sequence[Socket]) -> dict[Socket, Exception]:
+async def _recheck(due: Sequence[Socket]) -> dict[Socket, Exception]:
     """Close those who are not signed in any more; return those of whom nothing says so, and why.
 
     Raises:
@@ -130,7 +130,7 @@ async def _settle(due: Sequence[Socket]) -> dict[Socket, Exception]:
         if len(due) == 1:
             return {due[0]: error}
         middle = len(due) // 2
-        return {**await _settle(due[:middle]), **await _settle(due[middle:])}
+        return {**await _recheck(due[:middle]), **await _recheck(due[middle:])}
     for socket, outcome in zip(due, outcomes, strict=True):
         if isinstance(outcome, Close):
             socket.close(outcome)
@@ -141,20 +141,20 @@ async def _settle(due: Sequence[Socket]) -> dict[Socket, Exception]:
 
 def _close_session(ended: str, sockets: Iterable[Socket]) -> None:
     if ended != ALL_SESSIONS:
-        _close(ended, sockets, Close.NO_SESSION)
+        _close_sockets_of(ended, sockets, Close.NO_SESSION)
         return
     for socket in tuple(sockets):
         if socket.sign_in.session_key:
             socket.close(Close.OTHER_USER)  # those whose session is good after all come again
 
 
-def _close(digest: str, sockets: Iterable[Socket], code: Close) -> None:
+def _close_sockets_of(digest: str, sockets: Iterable[Socket], code: Close) -> None:
     for socket in tuple(sockets):
         if digest and socket.sign_in.session_digest == digest:
             socket.close(code)
 
 
-def _close_those_over(sockets: Iterable[Socket]) -> None:
+def _close_expired(sockets: Iterable[Socket]) -> None:
     """Close those whose session has ended for all that we know; a handshake finds out if it was prolonged."""
     for socket in sockets:
         if socket.sign_in.is_over:

@@ -28,16 +28,16 @@ class Socket:
     """
 
     __slots__ = (
-        "_asked_about",
         "_closing",
-        "_lagged",
         "_nonce",
         "_on_close",
-        "_pinged",
+        "_pinged_at",
         "_queue",
         "_queued",
         "_send",
         "_unacked",
+        "_unacked_at_ping",
+        "_was_behind",
         "_writer",
         "group",
         "is_v1",
@@ -51,12 +51,12 @@ class Socket:
         self._queue: deque[str] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._unacked = 0
-        self._asked_about = 0
+        self._unacked_at_ping = 0
         self._queued = 0
         self._closing = False
-        self._lagged = False
+        self._was_behind = False
         self._nonce = ""
-        self._pinged = time.monotonic()
+        self._pinged_at = time.monotonic()
         self.opened = time.monotonic()
         self.sign_in = sign_in
         self.group = user_group(sign_in.user_pk)
@@ -71,7 +71,7 @@ class Socket:
             return
         size = size_of(text) if size is None else size
         if self._unacked + size > conf.UNACKED_BYTES_MAX // 2:
-            self._ask_early()
+            self._check_early()
         self._unacked += size
         if self._unacked > conf.UNACKED_BYTES_MAX:
             self.close(Close.SILENT)
@@ -97,13 +97,13 @@ class Socket:
         """Ask for a sign of life that only this ping's nonce gives, or close when the last one got none."""
         if not self.is_v1:
             # Plain clients know no ping. What the server could not get rid of says as much; the rest counts no more.
-            self._pinged = time.monotonic()
-            self._unacked = self._lag
-            self._lagged = self._unacked > 0
+            self._pinged_at = time.monotonic()
+            self._unacked = self._unsent_bytes
+            self._was_behind = self._unacked > 0
         elif not self._nonce:
             self._nonce = secrets.token_hex(8)
-            self._pinged = time.monotonic()
-            self._asked_about = self._unacked
+            self._pinged_at = time.monotonic()
+            self._unacked_at_ping = self._unacked
             self.push(frame(Event.PING, {"nonce": self._nonce}))
         elif self.is_overdue:
             self.close(Close.SILENT)
@@ -112,27 +112,27 @@ class Socket:
         """Take the answer to a ping; a wrong nonce counts for nothing."""
         if self._nonce and nonce == self._nonce:
             self._nonce = ""
-            self._unacked -= self._asked_about
+            self._unacked -= self._unacked_at_ping
 
     @property
     def is_overdue(self) -> bool:
         """Whether the last ping has waited for its answer too long, or a plain client has not read all the while."""
-        if time.monotonic() - self._pinged < conf.PONG_SECONDS:
+        if time.monotonic() - self._pinged_at < conf.PONG_SECONDS:
             return False
-        return bool(self._nonce) or (self._lagged and self._lag > 0)
+        return bool(self._nonce) or (self._was_behind and self._unsent_bytes > 0)
 
     @property
-    def _lag(self) -> int:
+    def _unsent_bytes(self) -> int:
         """Bytes that wait to be sent, as far as is known."""
         return self._queued + (server_transport.unsent(self._send) or 0)
 
-    def _ask_early(self) -> None:
+    def _check_early(self) -> None:
         """Find out before the limit whether the client reads: much was sent since it last said so."""
         if self.is_v1:
             if not self._nonce:
                 self.ping()
         elif server_transport.unsent(self._send) is not None:
-            self._unacked = self._lag
+            self._unacked = self._unsent_bytes
 
     @property
     def is_closing(self) -> bool:
@@ -142,10 +142,10 @@ class Socket:
     def close(self, code: int) -> None:
         """Close with one of `Close`; what waits is not sent any more."""
         if not self._closing:
-            self.gone()
+            self.stop_sending()
             self._on_close(code)
 
-    def gone(self) -> None:
+    def stop_sending(self) -> None:
         """Send nothing any more, the frame included for which the server waits until the client reads."""
         self._closing = True
         self._queue.clear()

@@ -49,11 +49,11 @@ class _Request:
 class _Follower:
     """What one socket follows and wants."""
 
-    __slots__ = ("asked", "requests", "task", "topics")
+    __slots__ = ("requests", "subscribe_count", "task", "topics")
 
     def __init__(self) -> None:
         self.topics: dict[str, Topic] = {}
-        self.asked = 0
+        self.subscribe_count = 0
         """Topics that this socket has ever asked to follow."""
         self.requests: list[_Request] = []
         self.task: asyncio.Task[None] | None = None
@@ -72,7 +72,7 @@ class PermissionBatcher:
         self._queries: list[_PermissionQuery] = []
         self._workers: set[asyncio.Task[None]] = set()
 
-    async def followable(self, pk: Any, topics: list[Topic]) -> set[Topic]:
+    async def allowed_topics(self, pk: Any, topics: list[Topic]) -> set[Topic]:
         """Return those of the topics that a user may follow.
 
         Raises:
@@ -134,8 +134,8 @@ class SubscriptionManager:
         follower = self._followers.setdefault(socket, _Follower())
         within = False
         if event == Event.SUBSCRIBE:
-            within = follower.asked < conf.TOPICS_PER_SOCKET
-            follower.asked += 1
+            within = follower.subscribe_count < conf.TOPICS_PER_SOCKET
+            follower.subscribe_count += 1
         follower.requests.append(_Request(event, topic, ref, payload))
         if follower.task is None:
             follower.task = asyncio.get_running_loop().create_task(self._serve(socket, follower))
@@ -155,7 +155,7 @@ class SubscriptionManager:
         """Act on an order to ask again what these sockets may follow; return whether the message was one."""
         if message.get("recheck") is not True:
             return False
-        for socket, follower in self._of(sockets):
+        for socket, follower in self._with_followers(sockets):
             for topic in follower.topics.values():
                 if group == topic.group or not group.startswith("topic-"):
                     self._due[topic].add(socket)
@@ -205,11 +205,11 @@ class SubscriptionManager:
         follower.task = None
 
     async def _subscribe(self, socket: Socket, follower: _Follower, requests: list[_Request]) -> None:
-        wanted, reasons = _wanted(follower, requests)
-        granted = await self._batcher.followable(socket.sign_in.user_pk, wanted)
+        wanted, reasons = _select_topics(follower, requests)
+        granted = await self._batcher.allowed_topics(socket.sign_in.user_pk, wanted)
         try:
             await self._enter(socket, granted)
-            values = await self._values(granted)
+            values = await self._last_value_frames(granted)
         except BaseException:
             for topic in granted:
                 if topic.name not in follower.topics:
@@ -235,7 +235,7 @@ class SubscriptionManager:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _values(self, granted: Iterable[Topic]) -> dict[str, str]:
+    async def _last_value_frames(self, granted: Iterable[Topic]) -> dict[str, str]:
         """Return the frames with the last values. Read after joining: what is published meanwhile comes as well."""
         names = [topic.name for topic in granted if topic.declaration.keep_seconds]
         found = await db_threads.ask_for_page(last_values.load, names) if names else {}
@@ -286,27 +286,27 @@ class SubscriptionManager:
             for topic, sockets in due.items()
             for pks in batches({socket.sign_in.user_pk for socket in sockets}, USERS_AT_ONCE)
         )
-        for asked in _pages(queries):
+        for asked in _group_queries(queries):
             try:
                 answers = await db_threads.ask_for_page(permissions.followers_among, asked)
             except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
                 logger.warning("Topics not checked, trying again: reason=%s: %s", type(error).__name__, error)
                 return
             for (topic, pks), allowed in zip(asked, answers, strict=True):
-                self._dismiss(topic, due[topic], set(pks) - allowed)
+                self._revoke(topic, due[topic], set(pks) - allowed)
 
-    def _dismiss(self, topic: Topic, sockets: Iterable[Socket], pks: set[Any]) -> None:
-        for socket, follower in self._of(sockets):
+    def _revoke(self, topic: Topic, sockets: Iterable[Socket], pks: set[Any]) -> None:
+        for socket, follower in self._with_followers(sockets):
             if socket.sign_in.user_pk in pks and topic.name in follower.topics:
                 self._unfollow(socket, follower, topic)
                 _log_refusal(socket, Event.SUBSCRIBE, topic.name, "not allowed any more")
                 socket.push(frame(Event.REFUSED, {"reason": "not allowed any more"}, topic=topic.name))
 
-    def _of(self, sockets: Iterable[Socket]) -> Iterator[tuple[Socket, _Follower]]:
+    def _with_followers(self, sockets: Iterable[Socket]) -> Iterator[tuple[Socket, _Follower]]:
         return ((socket, self._followers[socket]) for socket in sockets if socket in self._followers)
 
 
-def _wanted(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Topic], dict[_Request, str]]:
+def _select_topics(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Topic], dict[_Request, str]]:
     """Return the topics that may be asked about, and why the other requests are refused."""
     wanted: dict[str, Topic] = {}
     reasons: dict[_Request, str] = {}
@@ -325,7 +325,7 @@ def _wanted(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Top
     return list(wanted.values()), reasons
 
 
-def _pages(queries: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
+def _group_queries(queries: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
     """Put questions together until they are about some hundreds of users."""
     page: list[tuple[Topic, list[Any]]] = []
     size = 0

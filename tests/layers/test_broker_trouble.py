@@ -230,7 +230,7 @@ async def test_poison__is_dropped_and_counted(
         await exchange.publish(aio_pika.Message(body), routing_key="people")
     await layer.group_send("people", {"type": "fine"})
     assert await received(layer, channel) == {"type": "fine"}
-    assert layer.here.undecodable == 1
+    assert layer.loop_layer.undecodable == 1
 
 
 async def test_url__default_vhost_as_kombu_writes_it(
@@ -292,7 +292,7 @@ async def test_channels__one_that_nobody_reads_stops_no_other(make_layer: Callab
     for number in range(300):
         await layer.group_send("people", {"type": "a", "n": number})
         assert (await received(layer, read))["n"] == number
-    assert layer.here.dropped == 295
+    assert layer.loop_layer.dropped == 295
     assert (await received(layer, unread))["n"] == 0
 
 
@@ -347,7 +347,7 @@ async def test_queue_locked__groups_go_on_and_the_name_is_reclaimed(
     try:
         # What a dead connection that the broker has not noticed yet looks like: somebody else holds the queue.
         holder = await connection.channel()
-        await holder.declare_queue(layer.here.queue_name, exclusive=True)
+        await holder.declare_queue(layer.loop_layer.queue_name, exclusive=True)
         channel = await member(layer, "people")
         assert await flows(layer, "people", channel)
     finally:
@@ -423,7 +423,7 @@ async def test_deleted__exchange(node: Broker, vhost: str, make_layer: Callable[
 async def test_deleted__queue(node: Broker, vhost: str, make_layer: Callable[..., RabbitmqChannelLayer]) -> None:
     layer = make_layer()
     channel = await member(layer, "people")
-    node.ctl("delete_queue", "-p", vhost, layer.here.queue_name)
+    node.ctl("delete_queue", "-p", vhost, layer.loop_layer.queue_name)
     await eventually(lambda: flows(layer, "people", channel))
 
 

@@ -32,13 +32,13 @@ async def send(layer: RabbitmqChannelLayer, *channels: str) -> None:
     """Send to channels that nobody receives from; returns when the messages are here."""
     for channel in channels:
         await layer.send(channel, {"type": "t"})
-    await eventually_here(lambda: set(channels) <= set(layer.here._buffers))
+    await eventually_here(lambda: set(channels) <= set(layer.loop_layer._buffers))
 
 
 async def test_message_that_nobody_receives__leaves_nothing_behind(layer: RabbitmqChannelLayer) -> None:
     channel = await layer.new_channel()
     await send(layer, *(f"{channel}.{number}" for number in range(20)))
-    await eventually_here(lambda: not layer.here._buffers)
+    await eventually_here(lambda: not layer.loop_layer._buffers)
 
 
 async def test_member_that_is_gone__its_messages_go_when_they_expire(layer: RabbitmqChannelLayer) -> None:
@@ -47,8 +47,8 @@ async def test_member_that_is_gone__its_messages_go_when_they_expire(layer: Rabb
     await layer.group_add("people", channel)
     for _ in range(20):
         await layer.group_send("people", {"type": "t"})
-    await eventually_here(lambda: channel in layer.here._buffers)
-    await eventually_here(lambda: not layer.here._buffers)
+    await eventually_here(lambda: channel in layer.loop_layer._buffers)
+    await eventually_here(lambda: not layer.loop_layer._buffers)
     await layer.group_send("people", {"type": "later"})
     async with asyncio.timeout(SECONDS):
         assert (await layer.receive(channel))["type"] == "later"
@@ -82,7 +82,7 @@ async def test_receiver_that_waits_longer_than_messages_are_kept(layer: Rabbitmq
     channel, other = await layer.new_channel(), await layer.new_channel()
     waiting = asyncio.ensure_future(layer.receive(channel))
     await send(layer, other)
-    await eventually_here(lambda: other not in layer.here._buffers)
+    await eventually_here(lambda: other not in layer.loop_layer._buffers)
     await layer.send(channel, {"type": "t"})
     async with asyncio.timeout(SECONDS):
         assert (await waiting)["type"] == "t"
@@ -93,7 +93,7 @@ async def test_receiver_whose_message_another_one_has_taken__gets_the_next_one(l
     channel = await layer.new_channel()
     first = asyncio.ensure_future(layer.receive(channel))
     await asyncio.sleep(0)
-    layer.here._deliver(channel, {"type": "a"})
+    layer.loop_layer._deliver(channel, {"type": "a"})
     assert (await layer.receive(channel))["type"] == "a"
     await layer.send(channel, {"type": "b"})
     async with asyncio.timeout(SECONDS):

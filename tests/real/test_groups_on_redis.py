@@ -92,7 +92,7 @@ async def kept(settings: Settings, request: pytest.FixtureRequest) -> AsyncItera
         made.reconciled.set()
         return []
 
-    hub.reconciler.round = round_of  # type: ignore[assignment, method-assign]
+    hub.reconciler.find_missed = round_of  # type: ignore[assignment, method-assign]
     hub.start()
     await hub.join(made.socket)
     await hub._groups.enter(made.socket, TOPIC)

@@ -61,7 +61,7 @@ class Rounds:
     def __init__(self, layer: SpyLayer, monkeypatch: pytest.MonkeyPatch) -> None:
         self._layer = layer
         self._over = asyncio.Event()
-        original = Reconciler.round
+        original = Reconciler.find_missed
 
         async def observed(reconciler: Reconciler, pks: list[Any]) -> Any:
             try:
@@ -70,7 +70,7 @@ class Rounds:
                 # The hub pushes what was found before the loop turns to anyone else.
                 asyncio.get_running_loop().call_soon(self._over.set)
 
-        monkeypatch.setattr(Reconciler, "round", observed)
+        monkeypatch.setattr(Reconciler, "find_missed", observed)
 
     async def one(self) -> None:
         """Reconcile once: the broker is back."""
@@ -454,7 +454,7 @@ async def test_reconciler__looks_back_a_minute_beyond_the_last_round(user: User,
     recent = await store(user, age=50)
     reconciler = Reconciler()
     for _ in range(2):
-        assert [message.pk for message, _age in await reconciler.round([user.pk])] == [recent.pk]
+        assert [message.pk for message, _age in await reconciler.find_missed([user.pk])] == [recent.pk]
 
 
 async def test_reconciler__looks_back_to_the_last_round_that_succeeded(
@@ -469,9 +469,9 @@ async def test_reconciler__looks_back_to_the_last_round_that_succeeded(
         patched.setattr(reconcile, "_created_within", lambda *_: (_ for _ in ()).throw(OperationalError("away")))
         clock[0] = now - 50
         with pytest.raises(OperationalError):
-            await reconciler.round([user.pk])
+            await reconciler.find_missed([user.pk])
     clock[0] = now
-    assert [message.pk for message, _age in await reconciler.round([user.pk])] == [missed.pk]
+    assert [message.pk for message, _age in await reconciler.find_missed([user.pk])] == [missed.pk]
 
 
 async def test_reconciler__looks_back_no_further_than_it_must(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,10 +480,10 @@ async def test_reconciler__looks_back_no_further_than_it_must(user: User, monkey
     monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     reconciler = Reconciler()
     clock[0] = now - 30
-    await reconciler.round([user.pk])
+    await reconciler.find_missed([user.pk])
     clock[0] = now
     await store(user, age=300)
-    assert await reconciler.round([user.pk]) == []
+    assert await reconciler.find_missed([user.pk]) == []
 
 
 async def test_reconciler__remembers_longer_than_it_looks_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +498,7 @@ async def test_reconciler__remembers_longer_than_it_looks_back(monkeypatch: pyte
 
 async def test_reconciler__age_is_by_the_databases_clock(user: User) -> None:
     await store(user, age=42)
-    [(_message, age)] = await Reconciler().round([user.pk])
+    [(_message, age)] = await Reconciler().find_missed([user.pk])
     assert 41 < age < 47
 
 
@@ -507,11 +507,11 @@ async def test_reconciler__many_users(
     user: User, other: User, monkeypatch: pytest.MonkeyPatch, few: int, queries: int
 ) -> None:
     """Where all users together have got few messages, nobody is named; else it is one query per 1,000 users."""
-    monkeypatch.setattr(reconcile, "FEW", few)
+    monkeypatch.setattr(reconcile, "RECENT_MAX", few)
     mine, _theirs = await store(user), await store(other)
     pks = [user.pk, *range(1_000_000, 1_002_500)]
     with QueryCount() as count:
-        found = await Reconciler().round(pks)
+        found = await Reconciler().find_missed(pks)
     assert [message.pk for message, _age in found] == [mine.pk]
     assert len(count.statements) == queries
 
@@ -519,13 +519,13 @@ async def test_reconciler__many_users(
 async def test_reconciler__many_users_and_nothing_new_costs_one_query(user: User, other: User) -> None:
     await store(other)
     with QueryCount() as count:
-        assert await Reconciler().round([user.pk, *range(1_000_000, 1_002_500)]) == []
+        assert await Reconciler().find_missed([user.pk, *range(1_000_000, 1_002_500)]) == []
     assert len(count.statements) == 1
 
 
 async def test_reconciler__nobody_costs_no_query() -> None:
     with QueryCount() as queries:
-        assert await Reconciler().round([]) == []
+        assert await Reconciler().find_missed([]) == []
     assert queries.statements == []
 
 
@@ -533,10 +533,10 @@ async def test_reconciler__nobody_costs_no_query() -> None:
 async def test_reconciler__messages_of_several_batches(
     user: User, other: User, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(reconcile, "FEW", few)
+    monkeypatch.setattr(reconcile, "RECENT_MAX", few)
     stored = {(await store(user)).pk, (await store(other)).pk}
     pks = [user.pk, *range(1_000_000, 1_001_500), other.pk]
-    assert {message.pk for message, _age in await Reconciler().round(pks)} == stored
+    assert {message.pk for message, _age in await Reconciler().find_missed(pks)} == stored
 
 
 def test_created_within__is_one_statement(user: User) -> None:

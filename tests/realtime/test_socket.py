@@ -74,14 +74,14 @@ class Made:
 async def v1() -> AsyncIterator[Made]:
     made = Made()
     yield made
-    made.socket.gone()
+    made.socket.stop_sending()
 
 
 @pytest_asyncio.fixture
 async def plain() -> AsyncIterator[Made]:
     made = Made(is_v1=False)
     yield made
-    made.socket.gone()
+    made.socket.stop_sending()
 
 
 async def test_push__is_sent_at_once(v1: Made) -> None:
@@ -228,7 +228,7 @@ async def test_gone__ends_the_writer(v1: Made) -> None:
     before = asyncio.all_tasks()
     v1.server.gate.clear()
     v1.push("a", "b")
-    v1.socket.gone()
+    v1.socket.stop_sending()
     await until(lambda: asyncio.all_tasks() == before)
     v1.push("c")
     assert v1.server.started == ["a"]
@@ -471,6 +471,6 @@ async def test_unacked__reader_that_never_reads_costs_a_bounded_queue(
         made.socket.ping()
         if made.codes:
             break
-    made.socket.gone()
+    made.socket.stop_sending()
     assert made.codes == [Close.SILENT]
     assert pushed <= 5000

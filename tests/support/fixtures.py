@@ -30,7 +30,7 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         yield
         return
     monkeypatch.setattr(push, "_local_hub", None)
-    monkeypatch.setattr(push, "_said", -60.0)
+    monkeypatch.setattr(push, "_lost_logged_at", -60.0)
     push._transports.clear()
     channel_layers.backends = {}
     yield

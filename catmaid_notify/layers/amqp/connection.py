@@ -63,7 +63,7 @@ class Connection:
         self._options = options
         self._name = name
         self._set_up = set_up
-        self._said: str | None = None
+        self._logged_state: str | None = None
         self.is_up = asyncio.Event()
         """Set while a connection is open and set up."""
         self.last_error = ""
@@ -71,7 +71,7 @@ class Connection:
 
     async def run(self) -> None:
         """Connect and reconnect until cancelled."""
-        amqp_logging.ours.set(True)
+        amqp_logging.is_own_connection.set(True)
         attempt = 0
         turn = 0
         while True:
@@ -91,7 +91,7 @@ class Connection:
                 error = unknown
             attempt = 0 if self.is_up.is_set() else attempt + 1
             self.is_up.clear()
-            self._say_down(node, error)
+            self._log_down(node, error)
             # Jitter is no secret: it only keeps processes from coming back in step.
             await asyncio.sleep(backoff(attempt, random.random()))  # noqa: S311
 
@@ -104,7 +104,7 @@ class Connection:
                 _check_version(connection)
                 broken = asyncio.ensure_future(await self._set_up(connection))
             self.is_up.set()
-            self._say_up(node)
+            self._log_up(node)
             closed = asyncio.ensure_future(connection.closed())
             try:
                 await asyncio.wait({closed, broken}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,17 +116,17 @@ class Connection:
             if connection is not None:
                 await _close(connection)
 
-    def _say_up(self, node: Node) -> None:
+    def _log_up(self, node: Node) -> None:
         self.last_error = ""
-        if self._said != "up":
-            self._said = "up"
+        if self._logged_state != "up":
+            self._logged_state = "up"
             logger.info("Broker connected: purpose=%s node=%s", self._name, node)
 
-    def _say_down(self, node: Node, error: BaseException) -> None:
+    def _log_down(self, node: Node, error: BaseException) -> None:
         """Log the change of state once, not every try."""
         self.last_error = f"{reason(error)} ({node})"
-        if self._said != "down":
-            self._said = "down"
+        if self._logged_state != "down":
+            self._logged_state = "down"
             logger.warning("Broker lost: purpose=%s reason=%s", self._name, self.last_error)
             logger.debug("Broker lost", exc_info=error)
 

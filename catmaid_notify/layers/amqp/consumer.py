@@ -24,13 +24,13 @@ logger = logging.getLogger("catmaid_notify.layers")
 
 RECLAIM_SECONDS: Final = 5.0
 """How often a queue that a dead connection still holds is asked for again."""
-ASK_SECONDS: Final = 10.0
+QUEUE_CHECK_SECONDS: Final = 10.0
 """How often the broker is asked whether it still has our queue."""
-ANSWER_SECONDS: Final = 10.0
+QUEUE_CHECK_TIMEOUT_SECONDS: Final = 10.0
 """How long it may take to answer."""
-BIND_AT_ONCE: Final = 1000
+BIND_BATCH: Final = 1000
 """Bindings asked for by one write."""
-UNBIND_AT_ONCE: Final = 50
+UNBIND_BATCH: Final = 50
 """Bindings that are taken away before it is looked whether somebody waits for a new one."""
 
 
@@ -55,11 +55,11 @@ class Receiver:
         self._bound: set[str] = set()
         self._changed: dict[str, None] = {}
         self._change = asyncio.Event()
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._bind_waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._listeners: list[Callable[[], None]] = []
         self._connection = Connection(options, name="receiving", set_up=self._set_up)
         self._task: asyncio.Task[None] | None = None
-        self._ready = False
+        self._is_ready = False
 
     def start(self) -> None:
         """Connect in the background, if that doesn't happen yet."""
@@ -90,7 +90,7 @@ class Receiver:
     @property
     def state(self) -> str:
         """Empty while connected with all bindings, else the reason why not."""
-        if self._ready:
+        if self._is_ready:
             return ""
         return self._connection.last_error or "not connected yet"
 
@@ -110,8 +110,8 @@ class Receiver:
         if group in self._bound and group not in self._changed:
             return
         bound = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(group, []).append(bound)
-        self._mark(group)
+        self._bind_waiters.setdefault(group, []).append(bound)
+        self._mark_changed(group)
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 await bound
@@ -120,28 +120,28 @@ class Receiver:
             why = self.state or "the broker does not answer"
             raise BrokerUnavailable(f"Group {group!r} could not be joined within {seconds:g} s: {why}") from None
         finally:
-            waiting = self._waiting.get(group)
+            waiting = self._bind_waiters.get(group)
             if waiting is not None and bound in waiting:
                 waiting.remove(bound)
                 if not waiting:
-                    del self._waiting[group]
+                    del self._bind_waiters[group]
 
     def unbind(self, group: str) -> None:
         """Want no messages for ``group`` any more; the broker is told in the background."""
         if group in self._wanted:
             del self._wanted[group]
-            self._mark(group)
+            self._mark_changed(group)
 
-    def _mark(self, group: str) -> None:
+    def _mark_changed(self, group: str) -> None:
         self._changed[group] = None
         self._change.set()
 
-    async def _keep_bound(self, channel: AbstractChannel) -> None:
+    async def _sync_bindings(self, channel: AbstractChannel) -> None:
         """Bring all bindings to a new connection, then make them follow what is wanted."""
         self._bound.clear()
         self._changed = dict.fromkeys(self._wanted)
         await self._bind_all(channel, list(self._wanted))
-        self._ready = True
+        self._is_ready = True
         for listener in self._listeners:
             listener()
         while True:
@@ -150,7 +150,7 @@ class Receiver:
                 await self._change.wait()
             added = [group for group in self._changed if group in self._wanted]
             await self._bind_all(channel, added)
-            removed = [group for group in self._changed if group not in self._wanted][:UNBIND_AT_ONCE]
+            removed = [group for group in self._changed if group not in self._wanted][:UNBIND_BATCH]
             for group in removed:
                 await self._unbind(channel, group)
 
@@ -158,22 +158,22 @@ class Receiver:
         """Bind many groups in about one round trip."""
         missing = [group for group in groups if group not in self._bound]
         exchange = self._options.groups_exchange
-        for start in range(0, len(missing), BIND_AT_ONCE):
-            at_once = missing[start : start + BIND_AT_ONCE]
+        for start in range(0, len(missing), BIND_BATCH):
+            batch = missing[start : start + BIND_BATCH]
             # No answer is asked for these; the answer to the last one says that all were done.
             await frames.send(
                 channel,
                 [
                     spec.Queue.Bind(queue=self._queue, exchange=exchange, routing_key=group, nowait=True)
-                    for group in at_once[:-1]
+                    for group in batch[:-1]
                 ],
             )
-            await channel.queue_bind(self._queue, exchange, routing_key=at_once[-1])
+            await channel.queue_bind(self._queue, exchange, routing_key=batch[-1])
         self._bound.update(missing)
         for group in groups:
             if group in self._wanted:
                 self._changed.pop(group, None)
-            for waiter in self._waiting.pop(group, ()):
+            for waiter in self._bind_waiters.pop(group, ()):
                 if not waiter.done():
                     waiter.set_result(None)
 
@@ -188,7 +188,7 @@ class Receiver:
     # The queue
 
     async def _set_up(self, connection: InterceptedConnection) -> Awaitable[Any]:
-        self._ready = False
+        self._is_ready = False
         channel = await open_channel(connection)
         await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
         self._queue = self._queue_name
@@ -216,7 +216,7 @@ class Receiver:
 
     async def _until_broken(self, connection: InterceptedConnection, channel: AbstractChannel) -> None:
         """Keep everything right; raise when something on the connection is broken, whoever did it."""
-        watches = (self._keep_bound(channel), self._watch(), self._ask(channel))
+        watches = (self._sync_bindings(channel), self._watch(), self._check_queue(channel))
         tasks = [asyncio.ensure_future(watch) for watch in watches]
         if self._queue != self._queue_name:
             tasks.append(asyncio.ensure_future(self._reclaim(connection)))
@@ -228,19 +228,19 @@ class Receiver:
                     task.result()
             raise ConnectionError("the broker closed the channel")
         finally:
-            self._ready = False
+            self._is_ready = False
             for task in tasks:
                 task.cancel()
 
-    async def _ask(self, channel: AbstractChannel) -> None:
+    async def _check_queue(self, channel: AbstractChannel) -> None:
         """Ask the broker for our queue now and then; raise when it is gone, or when no answer comes.
 
-        A link that swallows everything is found by this within `ASK_SECONDS` + `ANSWER_SECONDS`; heartbeats, which
-        the operator of the broker may have switched off, take longer.
+        This finds a link that swallows everything within `QUEUE_CHECK_SECONDS` + `QUEUE_CHECK_TIMEOUT_SECONDS`.
+        Heartbeats take longer, and the operator of the broker may have switched them off.
         """
         while True:
-            await asyncio.sleep(ASK_SECONDS)
-            async with asyncio.timeout(ANSWER_SECONDS):
+            await asyncio.sleep(QUEUE_CHECK_SECONDS)
+            async with asyncio.timeout(QUEUE_CHECK_TIMEOUT_SECONDS):
                 await channel.queue_declare(self._queue, passive=True)
 
     async def _reclaim(self, connection: InterceptedConnection) -> None:
@@ -259,10 +259,10 @@ class Receiver:
     async def _consume(self, connection: InterceptedConnection, channel: AbstractChannel, queue: str) -> None:
         """Take what comes for ``queue``, without acknowledgements."""
         connection.interceptor.set_handler(channel.number, frames.DeliveryAssembler(self._on_body))
-        await channel.basic_consume(queue, _taken_already, no_ack=True)
+        await channel.basic_consume(queue, _ignore_delivery, no_ack=True)
 
 
-async def _taken_already(delivered: DeliveredMessage) -> None:
+async def _ignore_delivery(delivered: DeliveredMessage) -> None:
     """Stand where aiormq wants a consumer."""
 
 

@@ -41,7 +41,7 @@ def publish_frames(channel_number: int, exchange: str, routing_key: str, body: b
     Raises:
         ValueError: a name is longer than 255 bytes.
     """
-    names = _PUBLISH + _short(exchange) + _short(routing_key) + b"\0"
+    names = _PUBLISH + _short_string(exchange) + _short_string(routing_key) + b"\0"
     header = _CONTENT + len(body).to_bytes(8, "big") + _TRANSIENT
     parts = [_encode_frame(METHOD, channel_number, names), _encode_frame(CONTENT_HEADER, channel_number, header)]
     piece_max = frame_max - _OVERHEAD
@@ -56,7 +56,7 @@ def _encode_frame(kind: int, channel_number: int, payload: bytes) -> bytes:
     return HEADER.pack(kind, channel_number, len(payload)) + payload + _END
 
 
-def _short(text: str) -> bytes:
+def _short_string(text: str) -> bytes:
     raw = text.encode()
     if len(raw) > 255:
         raise ValueError(f"AMQP takes names of up to 255 bytes, {text!r} has {len(raw)}.")
@@ -69,7 +69,7 @@ async def send(channel: AbstractChannel, methods: Sequence[Any]) -> None:
         await channel.connection.write_queue.put(ChannelFrame.marshall(channel.number, methods))
 
 
-def confirmed(kind: int, payload: bytes) -> Confirm | None:
+def parse_confirm(kind: int, payload: bytes) -> Confirm | None:
     """Return what a frame says of messages that were published; ``None``: it is about something else."""
     if kind != METHOD or payload[:4] not in (_ACK, _NACK):
         return None

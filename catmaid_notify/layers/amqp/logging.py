@@ -11,13 +11,13 @@ from typing import Final
 
 LOGGERS: Final = ("aiormq.connection", "aiormq.channel", "aio_pika.connection", "aio_pika.channel", "aio_pika.exchange")
 
-ours: ContextVar[bool] = ContextVar("catmaid_notify_connection", default=False)
+is_own_connection: ContextVar[bool] = ContextVar("catmaid_notify_connection", default=False)
 """True in the tasks of our connections, and in those that the drivers start for them."""
 
 
 class _Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        if not ours.get():
+        if not is_own_connection.get():
             return True
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)

@@ -47,7 +47,7 @@ class MessageRejected(NotPublished):
 
 
 @dataclass(slots=True)
-class _Item:
+class _PendingMessage:
     exchange: str
     routing_key: str
     body: bytes
@@ -70,18 +70,18 @@ class Publisher:
         self._options = options
         self._loop = loop
         self._is_local = is_local
-        self._queue: deque[_Item] = deque()
-        self._awake = False
-        self._submitted = 0.0
+        self._queue: deque[_PendingMessage] = deque()
+        self._is_wake_scheduled = False
+        self._last_submitted = 0.0
         """When the last message was."""
         self._lock = native_lock()
-        self._writing: set[int] = set()
+        self._writing_threads: set[int] = set()
         """Threads that write: a signal's handler that sends something must not wait for what it has interrupted."""
-        self._line: tuple[AbstractChannel, FrameInterceptor] | None = None
+        self._output: tuple[AbstractChannel, FrameInterceptor] | None = None
         """Set while messages can be written."""
         self._frame_max = 0
         self._tag = 0
-        self._in_flight: OrderedDict[int, _Item] = OrderedDict()
+        self._in_flight: OrderedDict[int, _PendingMessage] = OrderedDict()
         """Messages by delivery tag."""
         self._in_flight_bytes = 0
         self._awaited = 0
@@ -96,7 +96,7 @@ class Publisher:
         self._task: asyncio.Task[None] | None = None
         self.dropped = 0
         """Messages that were given up: no broker, queue full, refused."""
-        self._said_dropped = -60.0
+        self._drop_logged_at = -60.0
         loop.call_soon_threadsafe(self._start)
 
     def _start(self) -> None:
@@ -117,57 +117,63 @@ class Publisher:
         With ``queue_arguments`` the durable queue ``routing_key`` is declared first.
         """
         now = time.monotonic()
-        item = _Item(exchange, routing_key, body, now + self._options.publish_timeout, done, queue_arguments)
-        is_alone, self._submitted = now - self._submitted > BURST_SECONDS, now
-        if is_alone and not self._is_local and done is None and queue_arguments is None and self._wrote_at_once(item):
+        item = _PendingMessage(exchange, routing_key, body, now + self._options.publish_timeout, done, queue_arguments)
+        is_alone, self._last_submitted = now - self._last_submitted > BURST_SECONDS, now
+        if (
+            is_alone
+            and not self._is_local
+            and done is None
+            and queue_arguments is None
+            and self._try_write_from_caller(item)
+        ):
             return
         if len(self._queue) >= self._options.publish_queue:
             self._drop(item, NotPublished(f"{self._options.publish_queue} messages wait already"))
             return
         self._idle.clear()
         self._queue.append(item)
-        if not self._awake:
-            self._awake = True
+        if not self._is_wake_scheduled:
+            self._is_wake_scheduled = True
             if self._is_local:
                 self._loop.call_soon(self._wake)
             else:
                 try:
                     self._loop.call_soon_threadsafe(self._wake)
                 except BaseException:
-                    self._awake = False  # a signal's handler has raised: the next message has to wake it
+                    self._is_wake_scheduled = False  # a signal's handler has raised: the next message has to wake it
                     raise
 
-    def _wrote_at_once(self, item: _Item) -> bool:
+    def _try_write_from_caller(self, item: _PendingMessage) -> bool:
         """Write a message from the caller's thread, if nothing waits before it; return whether that was so."""
-        line, thread = self._line, threading.get_ident()
-        if line is None or thread in self._writing:
+        output, thread = self._output, threading.get_ident()
+        if output is None or thread in self._writing_threads:
             return False
         try:
-            piece = frames.publish_frames(line[0].number, item.exchange, item.routing_key, item.body, self._frame_max)
+            piece = frames.publish_frames(output[0].number, item.exchange, item.routing_key, item.body, self._frame_max)
         except ValueError:
             return False  # said by who has to say it of all messages
-        self._writing.add(thread)
+        self._writing_threads.add(thread)
         try:
-            is_written = self._wrote(item, piece, line)
+            is_written = self._try_write(item, piece, output)
         except BaseException:
             # A signal's handler has raised, so the broker may count differently than we do.
             error = ConnectionError("interrupted while writing")
-            self._loop.call_soon_threadsafe(self._break, self._broken, error)
+            self._loop.call_soon_threadsafe(self._mark_broken, self._broken, error)
             raise
         finally:
-            self._writing.discard(thread)
+            self._writing_threads.discard(thread)
         if is_written and self._timer is None:
-            self._loop.call_soon_threadsafe(self._watch_deadline)
+            self._loop.call_soon_threadsafe(self._schedule_deadline)
         return is_written
 
-    def _wrote(self, item: _Item, piece: bytes, line: tuple[AbstractChannel, FrameInterceptor]) -> bool:
+    def _try_write(self, item: _PendingMessage, piece: bytes, output: tuple[AbstractChannel, FrameInterceptor]) -> bool:
         with self._lock:
-            if self._line is not line or self._queue or not self._has_room():
+            if self._output is not output or self._queue or not self._has_room():
                 return False
             self._idle.clear()
-            is_written = line[1].try_write(piece)
+            is_written = output[1].try_write(piece)
             if is_written:
-                self._sent(item)  # a confirm that is faster waits for the lock
+                self._add_in_flight(item)  # a confirm that is faster waits for the lock
         return is_written
 
     def flush(self, timeout: float) -> bool:
@@ -187,7 +193,7 @@ class Publisher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._lose(NotPublished("the process ends"))
+        self._give_up_in_flight(NotPublished("the process ends"))
         while self._queue:
             self._drop(self._queue.popleft(), NotPublished("the process ends"))
         self._idle.set()
@@ -200,34 +206,34 @@ class Publisher:
         await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
         connection.interceptor.set_handler(channel.number, self._on_frame)
         self._broken = self._loop.create_future()
-        self._broken.add_done_callback(self._lost)
-        channel.closing.add_done_callback(partial(self._closed, self._broken))
+        self._broken.add_done_callback(self._on_broken)
+        channel.closing.add_done_callback(partial(self._on_channel_closed, self._broken))
         self._declared.clear()
         with self._lock:
             self._frame_max = channel.connection.connection_tune.frame_max
             self._tag = 0
-            self._line = channel, connection.interceptor
+            self._output = channel, connection.interceptor
         self._loop.call_soon(self._write)
         return self._broken
 
-    def _closed(self, broken: asyncio.Future[None], closing: asyncio.Future[Any]) -> None:
+    def _on_channel_closed(self, broken: asyncio.Future[None], closing: asyncio.Future[Any]) -> None:
         error = None if closing.cancelled() else closing.exception()
-        self._break(broken, error or ConnectionError("the broker closed the channel"))
+        self._mark_broken(broken, error or ConnectionError("the broker closed the channel"))
 
-    def _break(self, broken: asyncio.Future[None] | None, error: BaseException) -> None:
+    def _mark_broken(self, broken: asyncio.Future[None] | None, error: BaseException) -> None:
         """Give one connection up: what happens on an old one, however late, is no fault of the one that is there."""
         if broken is not None and not broken.done():
             broken.set_exception(error)
 
-    def _lost(self, broken: asyncio.Future[None]) -> None:
+    def _on_broken(self, broken: asyncio.Future[None]) -> None:
         with self._lock:
-            line, self._line = self._line, None
-        if line is not None:
-            line[1].set_handler(line[0].number, _leave_out)
+            output, self._output = self._output, None
+        if output is not None:
+            output[1].set_handler(output[0].number, _discard_confirms)
         error = None if broken.cancelled() else broken.exception()
-        self._lose(NotPublished(reason(error) if error else "the connection was lost"))
+        self._give_up_in_flight(NotPublished(reason(error) if error else "the connection was lost"))
 
-    def _lose(self, error: NotPublished) -> None:
+    def _give_up_in_flight(self, error: NotPublished) -> None:
         """Give up what is under way: nobody knows what the broker made of it, and sending it again may double it."""
         with self._lock:
             lost = list(self._in_flight.values())
@@ -235,25 +241,25 @@ class Publisher:
             self._in_flight_bytes = self._awaited = 0
         for item in lost:
             self._drop(item, error)
-        self._check_idle()
+        self._update_idle()
 
     # Writing
 
     def _wake(self) -> None:
-        self._awake = False  # before looking: what comes from now on asks for another call
+        self._is_wake_scheduled = False  # before looking: what comes from now on asks for another call
         self._write()
 
     def _write(self) -> None:
-        if self._line is not None:
-            self._write_to(*self._line)
-        self._watch_deadline()
-        self._check_idle()
+        if self._output is not None:
+            self._write_to(*self._output)
+        self._schedule_deadline()
+        self._update_idle()
 
     def _write_to(self, channel: AbstractChannel, interceptor: FrameInterceptor) -> None:
         """Write what waits, in one piece, as far as there is room."""
-        too_long: list[tuple[_Item, NotPublished]] = []
+        too_long: list[tuple[_PendingMessage, NotPublished]] = []
         with self._lock:
-            written = self._pieces(channel, too_long)
+            written = self._take_writable(channel, too_long)
             if written:
                 interceptor.write(b"".join(written))
         for item, error in too_long:
@@ -263,7 +269,9 @@ class Publisher:
         elif written:
             interceptor.pause_reading(CONFIRM_SECONDS)
 
-    def _pieces(self, channel: AbstractChannel, too_long: list[tuple[_Item, NotPublished]]) -> list[bytes]:
+    def _take_writable(
+        self, channel: AbstractChannel, too_long: list[tuple[_PendingMessage, NotPublished]]
+    ) -> list[bytes]:
         pieces: list[bytes] = []
         while self._queue and self._declaring is None and self._has_room():
             item = self._queue[0]
@@ -275,13 +283,13 @@ class Publisher:
                 pieces.append(
                     frames.publish_frames(channel.number, item.exchange, item.routing_key, item.body, self._frame_max)
                 )
-                self._sent(item)
+                self._add_in_flight(item)
             except ValueError as error:
                 too_long.append((item, NotPublished(str(error))))
             self._queue.popleft()  # last, so that no other thread's message passes by
         return pieces
 
-    def _sent(self, item: _Item) -> None:
+    def _add_in_flight(self, item: _PendingMessage) -> None:
         self._tag += 1
         self._in_flight[self._tag] = item
         self._in_flight_bytes += len(item.body)
@@ -294,7 +302,7 @@ class Publisher:
         """Return whether a queue was declared a while ago at most: unused ones expire."""
         return time.monotonic() - self._declared.get(queue, -REDECLARE_SECONDS) < REDECLARE_SECONDS
 
-    async def _declare(self, channel: AbstractChannel, item: _Item) -> None:
+    async def _declare(self, channel: AbstractChannel, item: _PendingMessage) -> None:
         broken = self._broken
         try:
             async with asyncio.timeout(max(0.0, item.deadline - time.monotonic())):
@@ -304,7 +312,7 @@ class Publisher:
             if self._queue and self._queue[0] is item:
                 self._queue.popleft()
                 self._drop(item, NotPublished(reason(error)))
-            self._break(broken, error)
+            self._mark_broken(broken, error)
         finally:
             self._declaring = None
         self._write()
@@ -312,10 +320,10 @@ class Publisher:
     # Answers
 
     def _on_frame(self, kind: int, payload: bytes) -> bool:
-        confirm = frames.confirmed(kind, payload)
+        confirm = frames.parse_confirm(kind, payload)
         if confirm is None:
             return False
-        for item in self._answered(confirm.delivery_tag, up_to=confirm.multiple):
+        for item in self._pop_answered(confirm.delivery_tag, up_to=confirm.multiple):
             if confirm.refused:
                 self._drop(item, MessageRejected(f"a queue of {item.routing_key!r} is full, or just going away"))
             elif item.done is not None:
@@ -323,14 +331,14 @@ class Publisher:
         if self._queue:
             self._write()
         else:
-            self._check_idle()
-            if self._line is not None and not self._awaited:
-                self._line[1].pause_reading(CONFIRM_SECONDS)
+            self._update_idle()
+            if self._output is not None and not self._awaited:
+                self._output[1].pause_reading(CONFIRM_SECONDS)
         return True
 
-    def _answered(self, tag: int, *, up_to: bool) -> list[_Item]:
+    def _pop_answered(self, tag: int, *, up_to: bool) -> list[_PendingMessage]:
         """Take the message with that tag, or all up to that one, from what is under way."""
-        answered: list[_Item] = []
+        answered: list[_PendingMessage] = []
         with self._lock:
             if up_to:
                 while self._in_flight and (first := next(iter(self._in_flight))) <= tag:
@@ -343,53 +351,53 @@ class Publisher:
 
     # Giving up
 
-    def _watch_deadline(self) -> None:
-        """Have `_give_up` called when the first message's time is over."""
-        if self._timer is None and (first := self._first()) is not None:
-            self._timer = self._loop.call_later(max(0.0, first.deadline - time.monotonic()), self._give_up)
+    def _schedule_deadline(self) -> None:
+        """Have `_on_deadline` called when the first message's time is over."""
+        if self._timer is None and (first := self._oldest()) is not None:
+            self._timer = self._loop.call_later(max(0.0, first.deadline - time.monotonic()), self._on_deadline)
 
-    def _first(self) -> _Item | None:
-        return self._first_under_way() or (self._queue[0] if self._queue else None)
+    def _oldest(self) -> _PendingMessage | None:
+        return self._oldest_in_flight() or (self._queue[0] if self._queue else None)
 
-    def _first_under_way(self) -> _Item | None:
+    def _oldest_in_flight(self) -> _PendingMessage | None:
         with self._lock:  # another thread may write just now
             return next(iter(self._in_flight.values()), None)
 
-    def _give_up(self) -> None:
+    def _on_deadline(self) -> None:
         self._timer = None
         now = time.monotonic()
-        first = self._first_under_way()
+        first = self._oldest_in_flight()
         if first is not None and first.deadline <= now:
             # aio-pika's own time-outs don't count while the broker blocks, so this is ours. What the broker made of
             # the frames is unknown: begin anew on a new connection.
             seconds = self._options.publish_timeout
             error = TimeoutError(f"no confirm within {seconds:g} s; does the broker block?")
-            self._break(self._broken, error)
-            self._lose(NotPublished(str(error)))
+            self._mark_broken(self._broken, error)
+            self._give_up_in_flight(NotPublished(str(error)))
         while self._queue and self._queue[0].deadline <= now and self._declaring is None:
             self._drop(self._queue.popleft(), NotPublished(self._connection.last_error or "no broker"))
-        self._watch_deadline()
-        self._check_idle()
+        self._schedule_deadline()
+        self._update_idle()
 
-    def _check_idle(self) -> None:
+    def _update_idle(self) -> None:
         with self._lock:  # who writes by itself clears it in there, too
             if not self._queue and not self._in_flight:
                 self._idle.set()
                 if self._queue:  # submitted by another thread in between
                     self._idle.clear()
 
-    def _drop(self, item: _Item, error: NotPublished) -> None:
+    def _drop(self, item: _PendingMessage, error: NotPublished) -> None:
         """Give a message up: tell who waits for it, else count it and log that once a minute."""
         if item.done is not None:
             item.done(error)
             return
         self.dropped += 1
         now = time.monotonic()
-        if now - self._said_dropped >= 60:
-            self._said_dropped = now
+        if now - self._drop_logged_at >= 60:
+            self._drop_logged_at = now
             logger.warning("Push not delivered, reconciling will find it: dropped=%d reason=%s", self.dropped, error)
 
 
-def _leave_out(kind: int, payload: bytes) -> bool:
+def _discard_confirms(kind: int, payload: bytes) -> bool:
     """Take the confirms of a connection that was given up: tags begin anew on the next one, and aiormq knows none."""
-    return frames.confirmed(kind, payload) is not None
+    return frames.parse_confirm(kind, payload) is not None

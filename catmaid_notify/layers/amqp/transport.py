@@ -28,7 +28,7 @@ METHOD, CONTENT_HEADER, CONTENT_BODY, _HEARTBEAT = 1, 2, 3, 8
 """Types of frames."""
 KINDS: Final = (METHOD, CONTENT_HEADER, CONTENT_BODY, _HEARTBEAT)
 HEARTBEAT: Final = HEADER.pack(_HEARTBEAT, 0, 0) + bytes((END,))
-SIGN_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 1.0
 """How often aiormq is told that the broker lives when all that comes goes past it: it counts heartbeats."""
 
 FrameHandler = Callable[[int, bytes], bool]
@@ -46,16 +46,16 @@ class SocketWriter:
         self._transport = transport
         self._loop = loop
         self._lock = native_lock()
-        self._handle = _handle_of(transport)
+        self._handle = _duplicate_handle(transport)
         self._is_free = self._handle >= 0
         """Whether the socket has taken all that was written before."""
-        self._left = b""
+        self._unwritten = b""
         """The end of a piece that another thread has begun to write."""
 
     def write(self, piece: bytes) -> None:
         """Write now, or when the socket has room again; on the loop only."""
         with self._lock:
-            left, self._left = self._left, b""
+            left, self._unwritten = self._unwritten, b""
             self._transport.write(left + piece if left else piece)
             self._is_free = self._handle >= 0 and not self._transport.get_write_buffer_size()
 
@@ -69,23 +69,23 @@ class SocketWriter:
                 return False
             self._is_free = False
             try:
-                self._left = piece[os.write(self._handle, piece) :]
+                self._unwritten = piece[os.write(self._handle, piece) :]
             except BlockingIOError:
-                self._left = piece
+                self._unwritten = piece
             except OSError:
                 return True  # the loop learns of that by itself, and gives up what was under way
             except BaseException:
                 # A signal's handler has raised (a time limit of Celery's, Ctrl-C): nobody knows what was written.
                 self._loop.call_soon_threadsafe(self._transport.abort)
                 raise
-            if self._left:
-                self._loop.call_soon_threadsafe(self._write_left)
+            if self._unwritten:
+                self._loop.call_soon_threadsafe(self._write_unwritten)
             else:
                 self._is_free = True
         return True
 
-    def _write_left(self) -> None:
-        if self._left:
+    def _write_unwritten(self) -> None:
+        if self._unwritten:
             self.write(b"")
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class SocketWriter:
                 self._handle = -1
 
 
-def _handle_of(transport: asyncio.WriteTransport) -> int:
+def _duplicate_handle(transport: asyncio.WriteTransport) -> int:
     """Return a file handle of our own for the socket: no other file gets it while we write. -1: there is none."""
     socket: Any = transport.get_extra_info("socket")
     if os.name != "posix" or socket is None or transport.get_extra_info("sslcontext") is not None:
@@ -115,9 +115,9 @@ class FrameInterceptor(asyncio.StreamReaderProtocol):
         super().__init__(reader, loop=loop)
         self._loop = loop
         self._handlers: dict[int, FrameHandler] = {}
-        self._begun = b""
+        self._partial_frame = b""
         """Of a frame whose end has not come yet."""
-        self._fed = 0.0
+        self._passed_on_at = 0.0
         """When aiormq got something last."""
         self._socket: asyncio.Transport | None = None
         self._socket_writer: SocketWriter | None = None
@@ -172,19 +172,19 @@ class FrameInterceptor(asyncio.StreamReaderProtocol):
 
     def eof_received(self) -> bool:
         """Let aiormq see where the last frame was cut off."""
-        if self._begun:
-            super().data_received(self._begun)
+        if self._partial_frame:
+            super().data_received(self._partial_frame)
         return bool(super().eof_received())
 
     def data_received(self, data: bytes) -> None:
         """Hand whole frames to those who take them, and all else to aiormq."""
         if not self._is_broken:
-            data = self._without_handled(self._begun + data if self._begun else data)
+            data = self._handle_frames(self._partial_frame + data if self._partial_frame else data)
         if data:
-            self._fed = self._loop.time()
+            self._passed_on_at = self._loop.time()
             super().data_received(data)
 
-    def _without_handled(self, data: bytes) -> bytes:
+    def _handle_frames(self, data: bytes) -> bytes:
         position, end = 0, len(data)
         left: list[bytes] = []
         while position + HEADER.size < end:
@@ -202,8 +202,8 @@ class FrameInterceptor(asyncio.StreamReaderProtocol):
             if handler is None or not handler(kind, data[position + HEADER.size : last]):
                 left.append(data[position : last + 1])
             position = last + 1
-        self._begun = data[position:]
-        if position and not left and self._loop.time() - self._fed >= SIGN_SECONDS:
+        self._partial_frame = data[position:]
+        if position and not left and self._loop.time() - self._passed_on_at >= HEARTBEAT_SECONDS:
             return HEARTBEAT
         return b"".join(left)
 

@@ -65,14 +65,14 @@ def test_publish__a_name_that_amqp_cannot_hold() -> None:
 @given(
     st.sampled_from([spec.Basic.Ack, spec.Basic.Nack]), st.integers(0, 2**63 - 1), st.booleans(), st.integers(1, 65_535)
 )
-def test_confirmed__as_pamqp_writes_it(kind: Any, delivery_tag: int, multiple: bool, number: int) -> None:  # noqa: FBT001
+def test_parse_confirm__as_pamqp_writes_it(kind: Any, delivery_tag: int, multiple: bool, number: int) -> None:  # noqa: FBT001
     (frame,) = split(pamqp.frame.marshal(kind(delivery_tag=delivery_tag, multiple=multiple), 1))
-    assert frames.confirmed(*frame) == frames.Confirm(delivery_tag, multiple, refused=kind is spec.Basic.Nack)
+    assert frames.parse_confirm(*frame) == frames.Confirm(delivery_tag, multiple, refused=kind is spec.Basic.Nack)
 
 
-def test_confirmed__other_frames_say_nothing() -> None:
+def test_parse_confirm__other_frames_say_nothing() -> None:
     others = [*delivery(b"\0\x3c\0\x50 in a body"), spec.Basic.CancelOk(consumer_tag="c")]
-    assert [frames.confirmed(*frame) for other in others for frame in split(pamqp.frame.marshal(other, 1))] == [
+    assert [frames.parse_confirm(*frame) for other in others for frame in split(pamqp.frame.marshal(other, 1))] == [
         None for _ in others
     ]
 

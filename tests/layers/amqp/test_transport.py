@@ -216,7 +216,7 @@ async def test_pause_reading__a_real_socket_waits(monkeypatch: pytest.MonkeyPatc
         pieces.append(len(data))
         return data
 
-    monkeypatch.setattr(FrameInterceptor, "_without_handled", look)
+    monkeypatch.setattr(FrameInterceptor, "_handle_frames", look)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.append(await reader.readexactly(4))
