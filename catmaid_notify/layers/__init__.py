@@ -1,6 +1,6 @@
-"""Channel layers. ``catmaid_notify.layers.RabbitmqChannelLayer`` is the one to name in ``CHANNEL_LAYERS``.
+"""A RabbitMQ channel layer: name ``catmaid_notify.layers.RabbitmqChannelLayer`` in ``CHANNEL_LAYERS``.
 
-It is imported when asked for: a site with another layer, or with none, needs no aio-pika.
+The class is imported at its first use, so a site with another layer, or with none, needs no aio-pika.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The messages of one channel that nobody has received yet. Belongs to one event loop."""
+"""In-process buffer of one channel, for messages that no ``receive`` has taken yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ChannelBuffer:
-    """Bounded; a message that lies here longer than ``expiry`` seconds is void."""
+    """Bounded FIFO queue whose messages expire after ``expiry`` seconds. All methods belong to one event loop."""
 
     __slots__ = ("_expiry", "_messages", "_receivers", "_waiters", "capacity")
 
@@ -19,23 +19,23 @@ class ChannelBuffer:
         self._messages: deque[tuple[float, dict[str, Any]]] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._receivers = 0
-        """Who waits, and who has just been woken: what that one was woken for may be gone."""
+        """Calls of `get` under way. A waiter that has been woken counts until it has its message."""
 
     @property
     def is_unused(self) -> bool:
-        """Whether nobody waits here and nothing lies here."""
+        """True if no message and no receiver is left, so that the buffer can be deleted."""
         return not self._messages and not self._receivers
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for another message."""
+        """True if ``capacity`` messages wait that have not expired."""
         if len(self._messages) < self.capacity:
             return False
         self.drop_expired()
         return len(self._messages) >= self.capacity
 
     def put(self, message: dict[str, Any]) -> bool:
-        """Add a message; return whether there was room."""
+        """Append a message; return false if the buffer is full."""
         if self.is_full:
             return False
         self._messages.append((time.monotonic(), message))
@@ -43,13 +43,13 @@ class ChannelBuffer:
         return True
 
     def drop_expired(self) -> None:
-        """Let go of messages that are void."""
+        """Remove expired messages."""
         oldest = time.monotonic() - self._expiry
         while self._messages and self._messages[0][0] < oldest:
             self._messages.popleft()
 
     async def get(self) -> dict[str, Any]:
-        """Wait for a message and take it; several may wait, each message goes to one."""
+        """Wait for a message and remove it. Several tasks may wait; each message goes to one of them."""
         self._receivers += 1
         try:
             return await self._next()
@@ -66,7 +66,7 @@ class ChannelBuffer:
             try:
                 await waiter
             except asyncio.CancelledError:
-                # Woken and cancelled at the same time: the message is for the next one.
+                # Woken and cancelled in the same turn of the loop: the message goes to the next waiter.
                 if waiter.done() and not waiter.cancelled():
                     self._wake_one()
                 raise

@@ -1,8 +1,7 @@
-"""The RabbitMQ channel layer as Channels sees it: a proxy that picks the receiving side by event loop.
+"""Channels' interface to the RabbitMQ layer: a proxy for one `LoopChannelLayer` per event loop.
 
-Receiving happens on the loop that asks, since that is where its consumers run; such a loop lives long, and what it
-sends itself goes out there, too. All else is published through one connection a process, whichever thread or loop the
-call comes from.
+A loop receives over its own connection, since its consumers run there. Such a loop lives long, so it also publishes
+over a connection of its own. All other callers, from any thread or loop, share one publisher per process.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _publishers: loop_thread.PerProcess[LayerOptions, Publisher] = loop_thread.PerPr
 
 
 def publisher(options: LayerOptions) -> Publisher:
-    """Return the publisher of this process for these options, made at the first call and again after a fork."""
+    """Return this process's publisher for these options. It is made at the first call, and anew after a fork."""
     return _publishers.made.get(options) or _publishers.get(options, _make_publisher)
 
 
 def flush() -> None:
-    """Wait a moment for the last messages of this process; for a process that is about to end."""
+    """Wait until all messages of this process are confirmed or given up, `EXIT_SECONDS` for each publisher at most."""
     for found in _publishers.all():
         found.flush(loop_thread.EXIT_SECONDS)
 
@@ -54,15 +53,30 @@ def _close_publishers() -> None:
 
 
 class RabbitmqChannelLayer(BaseChannelLayer):
-    """Channel layer on RabbitMQ; see `LayerOptions` for what ``CONFIG`` takes.
+    """Channel layer on RabbitMQ. `LayerOptions` lists the keys of ``CONFIG``.
 
-    Guarantees: a message arrives at most once and in order per sender and receiver while connections last;
-    ``group_add`` returns when the broker has the binding; nothing waits longer than its time-out.
+    Guarantees:
+
+    - A message arrives at most once, and in order per sender and receiver while their connections last.
+    - ``group_add`` returns when the broker has the binding.
+    - No call but ``receive`` waits longer than its time-out: ``connect_timeout`` or ``publish_timeout``.
+
+    The layer can be made without a running loop, and one object serves all threads and loops of a process.
     """
 
     extensions = ("groups", "flush")
 
     def __init__(self, *, channel_capacity: dict[Any, int] | None = None, **config: Any) -> None:
+        """Validate the options; no connection is made.
+
+        Args:
+            channel_capacity: capacities in messages by channel name, pattern (``*``, ``?``) or compiled expression; the
+                first match counts. Other channels have ``local_capacity``.
+            config: see `LayerOptions.from_config`.
+
+        Raises:
+            ImproperlyConfigured: a key is unknown or a value is not valid.
+        """
         self.options = LayerOptions.from_config(config)
         self._codec = self.options.codec
         super().__init__(expiry=self.options.expiry, capacity=self.options.local_capacity)
@@ -74,7 +88,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     @property
     def loop_layer(self) -> LoopChannelLayer:
-        """The receiving side on the running loop."""
+        """Receiving side of the running loop, made at the first use."""
         loop = asyncio.get_running_loop()
         with self._lock:
             found = self._loops.get(loop)
@@ -85,12 +99,19 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             return found
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Send to a channel: a specific one, in this process or another, or a normal one that workers receive from.
+        """Send a message to one channel; returns when the broker has confirmed it.
+
+        A message to a channel whose process has ended is dropped without an error.
+
+        Args:
+            channel: a specific channel (with ``!``) of any process, or a normal one, which workers receive from.
+            message: dictionary with string keys and values that ``serialize`` can encode.
 
         Raises:
-            ChannelFull: its queue, or its buffer in this process, is full.
-            MessageTooLarge: above 1 MiB.
-            BrokerUnavailable: not confirmed within the time-out.
+            ChannelFull: the broker's queue is full, or the channel is in this process and its buffer is full.
+            MessageTooLarge: the encoded message is larger than 1 MiB.
+            BrokerUnavailable: no confirm within ``publish_timeout`` seconds. The message may have arrived all the same.
+            TypeError, ValueError, OverflowError: the name is not valid, or ``serialize`` can't encode the message.
         """
         self.require_valid_channel_name(channel)
         body = self._encode(codec.CHANNEL_KEY, channel, message)
@@ -100,87 +121,132 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             await self._publish("", worker_queues.queue_of(channel), body, full=ChannelFull, queue_arguments=arguments)
             return
         if any(layer.queue_name == queue and layer.is_full(channel) for layer in self._loop_layers()):
-            raise ChannelFull(f"The channel {channel!r} holds {self.get_capacity(channel)} messages.")
+            raise ChannelFull(
+                f"The channel {channel!r} is full: {self.get_capacity(channel)} messages wait for a receive()."
+            )
         await self._publish("", queue, body, full=ChannelFull)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Send to all channels of a group. A member without room misses the message; that is no error here.
+        """Send a message to all channels of a group; returns when the broker has confirmed it.
+
+        A full channel misses the message, and its process counts and logs that. The sender gets no error.
 
         Raises:
-            MessageTooLarge: above 1 MiB.
-            BrokerUnavailable: not confirmed within the time-out.
+            MessageTooLarge: the encoded message is larger than 1 MiB.
+            BrokerUnavailable: no confirm within ``publish_timeout`` seconds. The message may have arrived all the same.
+            TypeError, ValueError, OverflowError: the name is not valid, or ``serialize`` can't encode the message.
         """
         self.require_valid_group_name(group)
         body = self._encode(codec.GROUP_KEY, group, message)
         await self._publish(self.options.groups_exchange, group, body, full=None)
 
     def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
-        """Hand a message for a group to the publisher and return at once; from any thread, with or without a loop.
+        """Queue a message for a group and return at once; from any thread, with or without a loop.
+
+        The message arrives at most once. A loss is counted and logged, not reported to the caller. Unlike the
+        coroutines, this method does not validate ``group``.
 
         Raises:
-            MessageTooLarge: above 1 MiB.
+            MessageTooLarge: the encoded message is larger than 1 MiB.
+            TypeError, ValueError, OverflowError: ``serialize`` can't encode the message.
         """
         publisher(self.options).submit(
             self.options.groups_exchange, group, self._encode(codec.GROUP_KEY, group, message)
         )
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """Wait for a message on a channel of this process and loop, or on a normal channel."""
+        """Wait, without a time-out, for the next message of a channel.
+
+        Several tasks may wait on one channel; each message goes to one of them. Cancelling a wait loses no message of
+        a specific channel.
+
+        Args:
+            channel: a name from this loop's `new_channel`, or a normal channel.
+
+        Returns:
+            The message, a dictionary that the caller may change.
+
+        Raises:
+            TypeError: the name is not valid.
+        """
         self.require_valid_channel_name(channel)
         if "!" in channel:
             return await self.loop_layer.receive(channel)
         return await self.loop_layer.worker_queues.receive(channel)
 
     def listen(self, channel: str, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Have ``listener`` called on this loop with each message for a channel of it, as soon as it comes.
+        """Call ``listener`` on the running loop with each message of a channel, instead of buffering for `receive`.
 
-        For who would `receive` all the time: no message waits for a turn of the loop, none is lost for want of room.
+        For a channel that is received from all the time: no message waits for a turn of the loop, and none is dropped
+        because a buffer is full.
+
+        Args:
+            channel: a name from this loop's `new_channel`.
+            listener: must not block. An error that it raises is logged and costs that message only.
         """
         self.require_valid_channel_name(channel)
         self.loop_layer.listen(channel, listener)
 
     async def new_channel(self, prefix: str = "specific") -> str:
-        """Return a channel name that is new and leads to this process and loop.
+        """Return a new channel name of this process and loop. Messages to it arrive from then on.
+
+        Args:
+            prefix: ignored; the name begins with that of this loop's queue.
 
         Raises:
-            BrokerUnavailable: the broker could not be reached within the time-out.
+            BrokerUnavailable: no connection to the broker within ``connect_timeout`` seconds.
         """
         return await self.loop_layer.new_channel()
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Add a channel of this process to a group; see `LoopChannelLayer.group_add`."""
+        """Add a channel to a group; returns when the broker has the binding, so later messages to the group arrive.
+
+        Args:
+            group: name of the group.
+            channel: a name from this loop's `new_channel`.
+
+        Raises:
+            BrokerUnavailable: no answer within ``connect_timeout`` seconds. The channel is not in the group then.
+            TypeError: a name is not valid.
+        """
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         await self.loop_layer.group_add(group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
-        """Take a channel out of a group."""
+        """Remove a channel from a group at once; the broker hears of it in the background.
+
+        A channel that is not in the group is no error.
+
+        Raises:
+            TypeError: a name is not valid.
+        """
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         self.loop_layer.group_discard(group, channel)
 
     async def flush(self) -> None:
-        """Forget all messages and groups of this process and loop; other processes keep theirs."""
+        """Drop all buffered messages and all groups of this process and loop. Other processes keep theirs."""
         self.loop_layer.flush()
 
     async def close(self) -> None:
-        """Close the receiving side of the running loop."""
+        """Close the connections of the running loop. The next call on this loop opens new ones."""
         with self._lock:
             found = self._loops.pop(asyncio.get_running_loop(), None)
         if found is not None:
             await found.close()
 
     def on_connected(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` on this loop whenever its connection is (back) with all groups."""
+        """Call ``listener`` on this loop each time its connection is up, or up again, with all groups joined."""
         self.loop_layer.receiver.on_connected(listener)
 
     @property
     def state(self) -> str:
-        """Empty while this loop's receiving side is connected, else the reason why not."""
+        """Empty while this loop is connected with all groups joined, else the reason of the outage."""
         return self.loop_layer.receiver.state
 
     def _local_publisher(self, loop: asyncio.AbstractEventLoop) -> Publisher | None:
-        """Return the publisher of a loop that receives, ``None`` for one that may end after this call."""
+        """Return the publisher of a loop that receives, else ``None``: another loop may end after this call."""
         with self._lock:
             found = self._loops.get(loop)
         return found.publisher if found is not None else None
@@ -188,7 +254,10 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     def _encode(self, key: str, receiver: str, message: dict[str, Any]) -> bytes:
         body = self._codec.pack(key, receiver, message)
         if len(body) > codec.BYTES_MAX:
-            raise MessageTooLarge(f"The message has {len(body)} bytes; {codec.BYTES_MAX} is the most.")
+            raise MessageTooLarge(
+                f"The message to {receiver!r} has {len(body)} bytes; at most {codec.BYTES_MAX} can be sent. "
+                "Store large data, and send its id."
+            )
         return body
 
     def _loop_layers(self) -> list[LoopChannelLayer]:

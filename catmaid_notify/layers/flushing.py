@@ -8,11 +8,11 @@ _hooks: list[Callable[[], None]] = []
 
 
 def register(hook: Callable[[], None]) -> None:
-    """Have ``hook`` called by `flush`. It waits a moment for what was sent last, and must not raise."""
+    """Register a hook for `flush`. The hook waits a bounded time for unsent messages and must not raise."""
     _hooks.append(hook)
 
 
 def flush() -> None:
-    """Call the hooks."""
+    """Call all registered hooks, one after another."""
     for hook in _hooks:
         hook()

@@ -1,4 +1,4 @@
-"""Results for those who wait: futures of this loop, or of another thread's loop, many of them by one hop."""
+"""Future setters, thread-safe and loop-local. Many results for one loop cost one ``call_soon_threadsafe``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class _LoopResults:
-    """What is on its way to one loop."""
+    """Queue of results for the futures of one loop."""
 
     __slots__ = ("_is_scheduled", "_results")
 
@@ -19,17 +19,19 @@ class _LoopResults:
         self._is_scheduled = False
 
     def put(self, future: asyncio.Future[Any], result: Any) -> None:
-        """Take a result; from any thread."""
+        """Queue a result; from any thread."""
         self._results.append((future, result))
         if not self._is_scheduled:
             self._is_scheduled = True
             try:
                 future.get_loop().call_soon_threadsafe(self._set_results)
             except RuntimeError:
-                self._results.clear()  # the loop has ended, and whoever waited with it
+                self._results.clear()  # the loop is closed, so nobody waits any more
 
     def _set_results(self) -> None:
-        self._is_scheduled = False  # before looking: what comes from now on asks for another hop
+        # Reset the flag before emptying the queue: a result that comes in between schedules another call. In the
+        # other order it would stay in the queue.
+        self._is_scheduled = False
         while self._results:
             future, result = self._results.popleft()
             if not future.done():
@@ -40,7 +42,11 @@ _results_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopResu
 
 
 def threadsafe_setter(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> Callable[[Any], None]:
-    """Return what takes the result of ``future``, from any thread. To be called on the future's own loop."""
+    """Return a thread-safe setter for ``future``.
+
+    Call this function on ``loop``, the future's own; call the setter from any thread. It does nothing if the future
+    is done or the loop is closed.
+    """
     results = _results_by_loop.get(loop)
     if results is None:
         results = _results_by_loop[loop] = _LoopResults()
@@ -48,7 +54,7 @@ def threadsafe_setter(loop: asyncio.AbstractEventLoop, future: asyncio.Future[An
 
 
 def local_setter(future: asyncio.Future[Any]) -> Callable[[Any], None]:
-    """Return what takes the result of ``future``, to be called on the future's own loop."""
+    """Return a setter for ``future`` that must be called on the future's own loop. It ignores a future that is done."""
 
     def put(result: Any) -> None:
         if not future.done():

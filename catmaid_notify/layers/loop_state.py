@@ -1,4 +1,4 @@
-"""The receiving side of the layer on one event loop: which channels and groups are here, and what came for them."""
+"""Receiving side of the layer on one event loop: channels, group members, buffered messages."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from catmaid_notify.layers.worker_queues import WorkerQueueReceiver
 logger = logging.getLogger("catmaid_notify.layers")
 
 LOG_INTERVAL_SECONDS: Final = 60.0
-"""How often a kind of loss is logged at most."""
+"""Shortest time between two log lines about the same kind of loss."""
 WATCH_SECONDS: Final = 10.0
-"""How often a message is sent through the broker to ourselves, and what nobody has received is looked through."""
+"""Interval of the delivery check, a message through the broker to this loop, and of the sweep of unused buffers."""
 WATCH_WAIT_SECONDS: Final = 5.0
-"""How long it may take."""
+"""Deadline for the arrival of that message."""
 LETTERS: Final = string.ascii_letters
 Listener = Callable[[dict[str, Any]], None]
 
 
 def random_name(length: int = 12) -> str:
-    """Return letters that no one can guess or hit by chance."""
+    """Return random ASCII letters, from a cryptographic source."""
     return "".join(secrets.choice(LETTERS) for _ in range(length))
 
 
 class GroupMembers:
-    """Channels of each group, in little memory: most groups have one channel, that of the process's hub."""
+    """Channels by group. It saves memory where groups have one channel, as the hub's groups do."""
 
     def __init__(self) -> None:
         self._channels: dict[str, str | set[str]] = {}
-        """A channel that is alone in its group stands for itself; a set of one takes 216 bytes."""
+        """One channel is stored as a string, several as a set: a set of one takes 216 bytes."""
 
     def add(self, group: str, channel: str) -> None:
         """Add a channel to a group."""
@@ -51,7 +51,7 @@ class GroupMembers:
             self._channels[group] = {found, channel}
 
     def discard(self, group: str, channel: str) -> bool:
-        """Remove a channel; return whether that has left the group empty."""
+        """Remove a channel; return true if the group has just become empty."""
         found = self._channels.get(group)
         if isinstance(found, set):
             found.discard(channel)
@@ -63,12 +63,12 @@ class GroupMembers:
         return True
 
     def members(self, group: str) -> Collection[str]:
-        """Return the channels of a group, of which there may be none."""
+        """Return the channels of a group, an empty collection for an unknown one."""
         found = self._channels.get(group, ())
         return (found,) if isinstance(found, str) else found
 
     def clear(self) -> list[str]:
-        """Forget all groups; return their names."""
+        """Remove all groups; return their names."""
         names = list(self._channels)
         self._channels.clear()
         return names
@@ -89,7 +89,7 @@ class LoopChannelLayer:
         self._capacity_of = capacity_of
         self._send_to_group = send_to_group
         self.queue_name = f"channels_{random_name()}"
-        """First part of the names of all channels here."""
+        """Name of this loop's queue, and the part before ``!`` of its channel names. `send` routes by it."""
         self._buffers: dict[str, ChannelBuffer] = {}
         self._listeners: dict[str, Listener] = {}
         self._groups = GroupMembers()
@@ -99,18 +99,18 @@ class LoopChannelLayer:
         self.worker_queues = WorkerQueueReceiver(options, capacity_of=capacity_of)
         self._publisher: Publisher | None = None
         self.dropped = 0
-        """Messages that found no room."""
+        """Messages that were dropped because their channel was full."""
         self.undecodable = 0
-        """Messages that were none."""
+        """Messages that could not be decoded."""
         self._logged_at: dict[str, float] = {}
 
     async def new_channel(self) -> str:
-        """Return a new channel name of this loop, once what is sent to it would arrive."""
+        """Return a new channel name of this loop, once its queue exists in the broker."""
         await self.receiver.connected()
         return f"{self.queue_name}!{random_name()}"
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """Wait for a message on a channel of this loop."""
+        """Wait for the next message of a channel of this loop."""
         self.receiver.start()
         buffer = self._buffer(channel)
         try:
@@ -120,14 +120,14 @@ class LoopChannelLayer:
                 del self._buffers[channel]
 
     def listen(self, channel: str, listener: Listener) -> None:
-        """Hand each message for a channel to ``listener`` as it comes, in place of those who `receive`."""
+        """Call ``listener`` with each message of a channel, instead of buffering it for `receive`."""
         self._listeners[channel] = listener
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Add a channel; returns once the broker sends us what goes to the group.
+        """Add a channel to a group; returns when the broker has the binding.
 
         Raises:
-            BrokerUnavailable: not within the time-out; the channel is not in the group then.
+            BrokerUnavailable: no answer within ``connect_timeout``. The channel is not in the group then.
         """
         self.receiver.start()
         self._groups.add(group, channel)
@@ -138,30 +138,30 @@ class LoopChannelLayer:
             raise
 
     def group_discard(self, group: str, channel: str) -> None:
-        """Remove a channel; the broker is told in the background."""
+        """Remove a channel from a group; the broker hears of it in the background."""
         if self._groups.discard(group, channel):
             self.receiver.unbind(group)
 
     def flush(self) -> None:
-        """Forget all messages and groups of this loop."""
+        """Drop all buffered messages and all groups of this loop."""
         for group in self._groups.clear():
             self.receiver.unbind(group)
         self._buffers.clear()
 
     def is_full(self, channel: str) -> bool:
-        """Return whether a channel of this loop has no room."""
+        """Return true if the buffer of a channel of this loop is full."""
         buffer = self._buffers.get(channel)
         return buffer is not None and buffer.is_full
 
     @property
     def publisher(self) -> Publisher:
-        """What this loop sends by itself, over a connection of its own, made at the first call."""
+        """Publisher for callers on this loop, with a connection of its own. The first use makes it."""
         if self._publisher is None:
             self._publisher = Publisher(self._options, asyncio.get_running_loop(), is_local=True)
         return self._publisher
 
     async def close(self) -> None:
-        """Leave the broker."""
+        """Close all connections of this loop."""
         if self._publisher is not None:
             await self._publisher.close()
         await self.receiver.close()
@@ -189,8 +189,8 @@ class LoopChannelLayer:
         if listener is not None:
             try:
                 listener(message)
-            except Exception:  # the messages behind it, and the connection, are not to suffer
-                logger.exception("A listener failed, its message is lost: channel=%s", channel)
+            except Exception:  # an error here would end the connection and lose the messages behind this one
+                logger.exception("Listener failed, its message is lost: channel=%s", channel)
             return
         buffer = self._buffer(channel)
         if not buffer.put(message):
@@ -205,16 +205,20 @@ class LoopChannelLayer:
         return buffer
 
     def _sweep(self) -> None:
-        """Let go of what was sent to channels that nobody receives from any more: nothing says that one is gone."""
+        """Delete unused buffers and expired messages. Channels has no call that ends a channel."""
         for channel, buffer in list(self._buffers.items()):
             buffer.drop_expired()
             if buffer.is_unused:
                 del self._buffers[channel]
 
     async def _watch(self) -> None:
-        """Sweep, and send messages to ourselves; raise when one that the broker has taken does not arrive.
+        """Check deliveries and sweep buffers, every `WATCH_SECONDS`. Runs as long as a connection does.
 
-        A queue, an exchange or a binding can be deleted under us, and the broker says nothing or little about it.
+        An operator may delete the queue, the exchange or a binding, and the broker need not report it. A message from
+        this loop to itself shows that all three work.
+
+        Raises:
+            ConnectionError: the broker has confirmed the message and not delivered it. `Connection` then reconnects.
         """
         await self.receiver.bind(self._watch_group)
         while True:
@@ -224,12 +228,14 @@ class LoopChannelLayer:
             try:
                 await self._send_to_group(self._watch_group, {})
             except BrokerUnavailable:
-                continue  # publishing has a connection of its own, which cares for itself
+                continue  # the publishing connection is down, and reconnects by itself
             try:
                 async with asyncio.timeout(WATCH_WAIT_SECONDS):
                     await self._watch_arrived.wait()
             except TimeoutError:
-                raise ConnectionError("messages to ourselves do not arrive; was a queue or exchange deleted?") from None
+                raise ConnectionError(
+                    "a test message through the broker did not arrive; was the queue or the exchange deleted?"
+                ) from None
 
     def _log_limited(self, kind: str, text: str, *values: object) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, one a process, usable from any code: sync, async, gevent, after a fork."""
+"""Background event loop in a native thread, one per process. It serves any code: sync, async, gevent, after a fork."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 EXIT_SECONDS: Final = 3.0
-"""How long a process that ends waits for what it has sent last."""
+"""Longest wait of an ending process for its unsent messages."""
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """Return the running loop of this process's background thread, started at the first call."""
+    """Return the background loop of this process. The first call starts it."""
     return _loops.get(__name__, _start_loop)
 
 
 def native_lock() -> Any:
-    """Return a lock that the background thread and all others can hold, greenlets or not."""
+    """Return a lock that native threads and greenlets can share."""
     return _unpatched("_thread", "allocate_lock")()
 
 
 def _unpatched(module: str, name: str) -> Any:
-    """Return an attribute as it was before gevent patched it.
+    """Return an attribute of a module as it was before gevent patched it.
 
-    gevent makes threads and locks out of greenlets of the calling thread. An event loop that runs in such a "thread"
-    counts as the running loop of all others, so it needs a real one.
+    gevent replaces threads with greenlets of the calling thread. asyncio would take an event loop in such a "thread"
+    for the running loop of all greenlets of that thread, so the background loop needs a native one.
     """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None:
@@ -40,21 +40,21 @@ def _unpatched(module: str, name: str) -> Any:
 
 
 def _start_native_thread(target: Callable[..., None], *args: Any) -> None:
-    # Threads of _thread don't keep a process from ending, as those of threading do.
+    # Unlike threads of `threading`, those of `_thread` don't keep the process from ending.
     _unpatched("_thread", "start_new_thread")(target, args)
 
 
 class _NativeExecutor(ThreadPoolExecutor):
-    """Runs what the loop hands out (looking host names up) in real threads, a new one each time: it is rare."""
+    """Runs the loop's executor jobs in native threads. Only host names are looked up there, so no thread is kept."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run ``fn`` in a thread."""
+        """Run ``fn`` in a new native thread."""
         future: Future[T] = Future()
 
         def run() -> None:
             try:
                 result = fn(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the result
+            except BaseException as error:  # noqa: BLE001 - it belongs to the caller that awaits the future
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -69,19 +69,20 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class PerProcess(Generic[K, V]):
-    """What is made at its first use in a process, and again after a fork; by key.
+    """Lazy per-process objects, by key. A child process makes its own after a fork.
 
-    For any thread. A signal's handler may ask for what it has just interrupted the making of, and makes it then.
+    Thread-safe, and reentrant: a signal handler may ask for the object whose creation it has interrupted. Then the
+    handler's object is the one that is kept.
     """
 
     def __init__(self) -> None:
         self.made: dict[K, V] = {}
-        """What this process has; to look here first saves a call."""
+        """Objects of this process. Read this first on hot paths: it saves a call of `get`."""
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
     def get(self, key: K, make: Callable[[K], V]) -> V:
-        """Return what belongs to ``key``, made by ``make`` at the first call."""
+        """Return the object for ``key``; the first call makes it with ``make``."""
         found = self.made.get(key)
         if found is None:
             with self._lock:
@@ -91,21 +92,24 @@ class PerProcess(Generic[K, V]):
         return found
 
     def all(self) -> list[V]:
-        """Return what this process has made."""
+        """Return all objects of this process."""
         return list(self.made.values())
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all objects. They are not closed."""
         self.made.clear()
 
     def _reset(self) -> None:
-        """After a fork only the forking thread lives on: start anew, and leave the parent's sockets alone."""
+        """Forget the parent's objects and lock.
+
+        A child has only the thread that forked, so the lock may be held for ever. The sockets belong to the parent.
+        """
         self._lock = _unpatched("_thread", "RLock")()
         self.made.clear()
 
 
 def _start_loop(_: str) -> asyncio.AbstractEventLoop:
-    # Not the default loop: gevent's selector would serve the hub of the thread that asked first.
+    # Not the default loop: under gevent its selector belongs to the gevent hub of the thread that called first.
     loop = asyncio.SelectorEventLoop(_unpatched("selectors", "DefaultSelector")())
     loop.set_default_executor(_NativeExecutor(max_workers=1))
     _start_native_thread(_run, loop)

@@ -1,4 +1,4 @@
-"""What may stand in a layer's ``CONFIG``, checked, with defaults."""
+"""Options of the layer's ``CONFIG``: validation and defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PORTS = {"amqp": 5672, "amqps": 5671}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """One broker to connect to."""
+    """Address and credentials of one broker."""
 
     host: str
     port: int
@@ -30,52 +30,56 @@ class Node:
     tls: bool
 
     def __str__(self) -> str:
-        """The node without its password, for logs and errors."""
+        """Return the address without the password, for logs and errors."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'amqps' if self.tls else 'amqp'}://{self.username}@{host}:{self.port} vhost={self.vhost!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOptions:
-    """The ``CONFIG`` of the layer. Times in seconds, capacities in messages."""
+    """Validated ``CONFIG`` of the layer. Times are in seconds, capacities in messages.
+
+    ``docs/channel-layer.md`` describes each option for administrators.
+    """
 
     nodes: tuple[Node, ...]
     """Brokers, tried in turn."""
     ssl_context: ssl.SSLContext | None = None
     groups_exchange: str = "groups"
-    """Direct exchange that carries what is sent to groups."""
+    """Direct exchange for group messages."""
     serialize: str | Callable[[dict[str, Any]], bytes] = "msgpack.packb"
-    """Function, or its dotted path, that turns a dictionary into bytes."""
+    """Function, or its dotted path, that encodes a dictionary as bytes."""
     deserialize: str | Callable[[bytes], Any] = "msgpack.unpackb"
-    """Its opposite."""
+    """Function, or its dotted path, that decodes those bytes."""
     expiry: float = 60
-    """How long a message may wait, in the broker or here."""
+    """Longest wait of a message in the broker, and again in a channel's buffer."""
     local_capacity: int = 20_000
-    """Messages that one channel of this process holds before further ones are dropped."""
+    """Messages that one channel of this process buffers; further ones are dropped."""
     remote_capacity: int = 50_000
-    """Messages that the broker holds for this process before it refuses further ones."""
+    """Messages that the broker queues for this process; it refuses further ones."""
     connect_timeout: float = 10
-    """How long connecting may take, declaring included."""
+    """Deadline for connecting, the declarations included; also for ``group_add`` and ``new_channel``."""
     publish_timeout: float = 10
-    """How long a message may wait until the broker has confirmed it."""
+    """Deadline for the broker's confirm, the wait for a connection included."""
     publish_queue: int = 10_000
-    """Messages that wait in this process to be published."""
+    """Messages that may wait in this process to be published; further ones fail at once."""
     heartbeat: int = 20
-    """After two of these without a sign of life a connection counts as lost."""
+    """Interval of AMQP heartbeats; a connection that is silent for about three of them counts as lost."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LayerOptions:
-        """Return the options for a ``CONFIG``.
+        """Validate a ``CONFIG`` and return its options.
 
-        Takes the keys of channels_rabbitmq 4 (``host``, ``local_capacity``, ``remote_capacity``, ``expiry``,
-        ``local_expiry``, ``group_expiry``, ``ssl_context``, ``groups_exchange``) besides those of this class and
-        ``hosts``, ``username``, ``password``, ``vhost``.
+        Args:
+            config: the fields of this class without ``nodes``, and ``host`` or ``hosts``, ``username``, ``password``,
+                ``vhost``. Of channels_rabbitmq 4 it takes ``local_expiry`` (the shorter of it and ``expiry`` counts)
+                and ``group_expiry`` (without effect). ``None`` stands for the default.
 
         Raises:
-            ImproperlyConfigured: an unknown key or a value that can't be used; passwords are not quoted.
+            ImproperlyConfigured: a key is unknown or a value is not valid. The text never contains a password.
         """
         given = dict(config)
-        # A queue that lives as long as its connection needs no expiry of its groups.
+        # The queue, with its bindings, goes with the connection: no membership is left that could expire.
         given.pop("group_expiry", None)
         local_expiry = given.pop("local_expiry", None)
         if local_expiry is not None:
@@ -85,22 +89,22 @@ class LayerOptions:
         unknown = sorted(set(given) - names)
         if unknown:
             raise ImproperlyConfigured(
-                f"CHANNEL_LAYERS: CONFIG has no key {unknown[0]!r}; it knows host, hosts, username, password, vhost, "
-                f"{', '.join(sorted(names))}."
+                f"CHANNEL_LAYERS: CONFIG has the unknown key {unknown[0]!r}; remove or rename it. Known keys: host, "
+                f"hosts, username, password, vhost, {', '.join(sorted(names))}."
             )
         options = cls(nodes=nodes, **{key: value for key, value in given.items() if value is not None})
         for name in names - {"ssl_context", "groups_exchange", "serialize", "deserialize"}:
             value = getattr(options, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} must be a number above 0, not {value!r}.")
+                raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} in CONFIG must be a number above 0, not {value!r}.")
         return options
 
     @cached_property
     def codec(self) -> Codec:
-        """What ``serialize`` and ``deserialize`` stand for.
+        """Codec with the imported ``serialize`` and ``deserialize``.
 
         Raises:
-            ImproperlyConfigured: one of them is no function.
+            ImproperlyConfigured: one of them can't be imported or is not callable.
         """
         return Codec(_function("serialize", self.serialize), _function("deserialize", self.deserialize))
 
@@ -109,9 +113,13 @@ def _function(name: str, value: Any) -> Callable[[Any], Any]:
     try:
         found = import_string(value) if isinstance(value, str) else value
     except ImportError as error:
-        raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} is {value!r}, which can't be imported: {error}") from error
+        raise ImproperlyConfigured(
+            f"CHANNEL_LAYERS: {name} in CONFIG is {value!r}, which can't be imported: {error}"
+        ) from error
     if not callable(found):
-        raise ImproperlyConfigured(f"CHANNEL_LAYERS: {name} must be a function or its dotted path, not {value!r}.")
+        raise ImproperlyConfigured(
+            f"CHANNEL_LAYERS: {name} in CONFIG must be a function or its dotted path, not {value!r}."
+        )
     return found  # type: ignore[no-any-return]
 
 
@@ -119,24 +127,25 @@ def _nodes(given: dict[str, Any]) -> tuple[Node, ...]:
     host, hosts = given.pop("host", None), given.pop("hosts", None)
     username, password, vhost = given.pop("username", None), given.pop("password", None), given.pop("vhost", None)
     if host is not None and hosts is not None:
-        raise ImproperlyConfigured("CHANNEL_LAYERS: give either host or hosts in CONFIG, not both.")
+        raise ImproperlyConfigured("CHANNEL_LAYERS: CONFIG has both host and hosts; remove one of them.")
     urls = [host or DEFAULT_HOST] if hosts is None else list(hosts)
     if not urls:
-        raise ImproperlyConfigured("CHANNEL_LAYERS: hosts in CONFIG must name at least one broker.")
+        raise ImproperlyConfigured("CHANNEL_LAYERS: hosts in CONFIG is empty; name at least one broker.")
     return tuple(_node(url, username, password, vhost) for url in urls)
 
 
 def _node(url: Any, username: str | None, password: str | None, vhost: str | None) -> Node:
-    """Read ``amqp[s]://user:password@host:port/vhost``, all parts percent-decoded.
+    """Parse ``amqp[s]://user:password@host:port/vhost`` and percent-decode its parts.
 
-    No path, ``/`` and ``//`` (as kombu writes it) are the default vhost ``/``.
+    Without a path, and for ``/`` and ``//`` (kombu writes the latter), the vhost is ``/``.
     """
     hint = "it must look like amqp://user:password@host:5672/vhost"
     try:
         parts = urlsplit(str(url))
         port = parts.port
     except ValueError:
-        raise ImproperlyConfigured(f"CHANNEL_LAYERS: the broker's URL in CONFIG can't be read; {hint}.") from None
+        # Without the URL and the cause: both may contain the password.
+        raise ImproperlyConfigured(f"CHANNEL_LAYERS: the broker's URL in CONFIG is not valid; {hint}.") from None
     if parts.scheme not in PORTS or not parts.hostname:
         raise ImproperlyConfigured(
             f"CHANNEL_LAYERS: the broker's URL in CONFIG has the scheme {parts.scheme!r} and the host "

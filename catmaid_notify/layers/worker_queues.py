@@ -1,7 +1,7 @@
-"""Normal channels: queues in the broker that any process may send to and any worker may receive from.
+"""Normal channels (without ``!``): one broker queue each, for any number of senders and competing workers.
 
-What Channels' ``manage.py runworker`` needs. The queues are durable, since newer brokers refuse transient ones that
-several connections share, and they go when nobody has used them for a day.
+Channels' ``manage.py runworker`` receives from them. The queues are durable, since newer brokers refuse transient
+queues that several connections share. The broker deletes a queue after a day without use.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from catmaid_notify.layers.amqp.connection import AMQP_ERRORS, Connection
 from catmaid_notify.layers.options import LayerOptions
 
 PREFETCH: Final = 10
-"""Messages that one process takes ahead; few, so that all workers get some."""
+"""Messages that the broker sends to one process ahead of its ``receive`` calls; few, so that all workers get some."""
 LINGER_SECONDS: Final = 1.0
-"""How long a queue is consumed after the last ``receive`` ended, for the next one to come."""
+"""Time from the end of the last ``receive`` to the end of consuming: a worker usually receives again at once."""
 UNUSED_SECONDS: Final = 24 * 3600
+"""Time after which the broker deletes an unused queue."""
 
 
 def queue_of(channel: str) -> str:
@@ -32,7 +33,10 @@ def queue_of(channel: str) -> str:
 
 
 def queue_arguments(options: LayerOptions, capacity: int) -> dict[str, Any]:
-    """Return how that queue is declared; sender and receiver must agree."""
+    """Return the declaration arguments of a normal channel's queue.
+
+    Senders and receivers both declare the queue, and the broker refuses a declaration with other arguments.
+    """
     return {
         "x-expires": UNUSED_SECONDS * 1000,
         "x-max-length": capacity,
@@ -42,13 +46,15 @@ def queue_arguments(options: LayerOptions, capacity: int) -> dict[str, Any]:
 
 
 class _Consumer:
-    """What one process has taken from one normal channel."""
+    """Consumer state of one normal channel: prefetched messages and waiting ``receive`` calls."""
 
     def __init__(self) -> None:
         self.prefetched: deque[tuple[int, dict[str, Any]]] = deque()
+        """Delivery tag and message."""
         self.waiters: deque[asyncio.Future[None]] = deque()
         self.receivers = 0
         self.tag: str | None = None
+        """Consumer tag; ``"pending"`` while ``basic.consume`` is under way, ``None``: not consuming."""
         self.release_timer: asyncio.TimerHandle | None = None
 
     def wake_one(self) -> None:
@@ -60,9 +66,10 @@ class _Consumer:
 
 
 class WorkerQueueReceiver:
-    """Receives from normal channels on one event loop, over a connection of its own, made when first needed.
+    """Receives from normal channels on one event loop, over a separate connection. The first `receive` opens it.
 
-    A message is acknowledged when `receive` returns it; what a process has prefetched and nobody received goes back.
+    A message is acknowledged just before `receive` returns it. Unacknowledged messages go back to the broker when the
+    connection ends, so a worker that dies loses at most the messages that it has in hand.
     """
 
     def __init__(self, options: LayerOptions, *, capacity_of: Any) -> None:
@@ -76,7 +83,7 @@ class WorkerQueueReceiver:
         self._release_tasks: set[asyncio.Task[None]] = set()
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """Wait for a message on a normal channel; of several receivers, here and elsewhere, one gets it."""
+        """Wait for a message on a normal channel. Of all receivers, in any process, one gets it."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._connection.run())
         consumer = self._consumers.setdefault(channel, _Consumer())
@@ -95,7 +102,7 @@ class WorkerQueueReceiver:
                 consumer.release_timer = loop.call_later(LINGER_SECONDS, self._release_soon, channel, consumer)
 
     async def close(self) -> None:
-        """Close the connection; what was prefetched and not received goes back to the broker."""
+        """Close the connection; prefetched messages go back to the broker."""
         for consumer in self._consumers.values():
             if consumer.release_timer is not None:
                 consumer.release_timer.cancel()
@@ -111,13 +118,14 @@ class WorkerQueueReceiver:
                 try:
                     await self._channel.basic_ack(tag)
                 except AMQP_ERRORS:
-                    break  # the connection is gone, and the broker gives the message to somebody
+                    break  # the connection is lost, so the broker delivers the message again, maybe to another worker
                 return message
             waiter = asyncio.get_running_loop().create_future()
             consumer.waiters.append(waiter)
             try:
                 await waiter
             except asyncio.CancelledError:
+                # Woken and cancelled in the same turn of the loop: the message goes to the next waiter.
                 if waiter.done() and not waiter.cancelled():
                     consumer.wake_one()
                 raise
@@ -130,7 +138,8 @@ class WorkerQueueReceiver:
         await channel.basic_qos(prefetch_count=PREFETCH)
         self._channel = channel
         for name, consumer in self._consumers.items():
-            consumer.prefetched.clear()  # of the lost connection: the broker has them again
+            # Messages of the lost connection: the broker has requeued them, and their tags mean nothing on this one.
+            consumer.prefetched.clear()
             consumer.tag = None
             if consumer.receivers:
                 await self._consume(channel, name, consumer)
@@ -149,7 +158,7 @@ class WorkerQueueReceiver:
             try:
                 _, _, message = self._codec.unpack(delivered.body)
             except codec.Undecodable:
-                await channel.basic_ack(tag)  # it would come again and again
+                await channel.basic_ack(tag)  # the broker would deliver it again and again
                 return
             consumer.prefetched.append((tag, message))
             consumer.wake_one()
@@ -163,7 +172,8 @@ class WorkerQueueReceiver:
         task.add_done_callback(self._release_tasks.discard)
 
     async def _release(self, name: str, consumer: _Consumer) -> None:
-        """Give back what nobody here wants."""
+        """Stop consuming and return the prefetched messages to the broker."""
+        # A `receive` may have started between the timer and this task.
         if consumer.receivers or self._consumers.get(name) is not consumer:
             return
         del self._consumers[name]
@@ -174,4 +184,4 @@ class WorkerQueueReceiver:
             for tag, _ in consumer.prefetched:
                 await self._channel.basic_nack(tag, requeue=True)
         except AMQP_ERRORS:
-            pass  # the broker has it all again
+            pass  # the connection is lost, so the broker has requeued all messages

@@ -50,16 +50,16 @@ def test_local_expiry__is_the_shorter_one() -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"hots": "amqp://a"}, "no key 'hots'"),
+        ({"hots": "amqp://a"}, "unknown key 'hots'"),
         ({"host": "rabbit:5672"}, "must look like amqp://"),
         ({"host": "http://rabbit"}, "'http'"),
         ({"host": "amqp://rabbit:port/"}, "must look like amqp://"),
         ({"host": "amqp://"}, "must look like amqp://"),
-        ({"host": "amqp://a", "hosts": ["amqp://b"]}, "not both"),
+        ({"host": "amqp://a", "hosts": ["amqp://b"]}, "both host and hosts"),
         ({"hosts": []}, "at least one"),
-        ({"expiry": 0}, "expiry must be a number above 0, not 0"),
-        ({"local_capacity": "many"}, "local_capacity must be a number"),
-        ({"remote_capacity": True}, "remote_capacity must be a number"),
+        ({"expiry": 0}, "expiry in CONFIG must be a number above 0, not 0"),
+        ({"local_capacity": "many"}, "local_capacity in CONFIG must be a number"),
+        ({"remote_capacity": True}, "remote_capacity in CONFIG must be a number"),
     ],
 )
 def test_config__that_can_not_be_used(config: dict[str, Any], says: str) -> None:

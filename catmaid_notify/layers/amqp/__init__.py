@@ -1,1 +1,1 @@
-"""AMQP for the RabbitMQ channel layer: connections, publishing, consuming, frames."""
+"""AMQP client of the RabbitMQ channel layer: connections, publishing, consuming, frames."""

@@ -1,4 +1,4 @@
-"""One AMQP connection that comes back: connect, set up, wait until it is lost, again."""
+"""Reconnecting AMQP connection: connect, set up, wait until it is lost, repeat."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from catmaid_notify.utils.asyncio import being_cancelled
 
 logger = logging.getLogger("catmaid_notify.layers")
 
-BACKOFF_MIN: Final = 0.6  # seconds; keeps us below two tries a second
-BACKOFF_MAX: Final = 8.0  # seconds; a broker that is back is found within this
+BACKOFF_MIN: Final = 0.6  # seconds; less than two tries a second
+BACKOFF_MAX: Final = 8.0  # seconds; the longest time until a broker that is back is noticed
 VERSION_MIN: Final = (3, 8)
 PROTOCOL_ERRORS: Final = (aiormq.exceptions.AMQPError, PAMQPException)
-"""What a driver says of what a broker says; aiormq 6 lets some of those of pamqp through."""
+"""AMQP errors that the drivers raise. aiormq 6 passes some of pamqp's on unchanged."""
 AMQP_ERRORS: Final = (*PROTOCOL_ERRORS, OSError, EOFError, TimeoutError, asyncio.IncompleteReadError)
-"""What a broker or a network can do to us; anything else is a bug of ours."""
+"""Errors that a broker or a network may cause. Any other error is a defect of this package."""
 
 
 class UnsupportedBroker(Exception):
@@ -36,38 +36,48 @@ class UnsupportedBroker(Exception):
 
 
 def backoff(attempt: int, jitter: float) -> float:
-    """Return the seconds to wait after failed try number ``attempt`` (from 0); ``jitter`` is in [0, 1)."""
+    """Return the seconds to wait before the next try.
+
+    Args:
+        attempt: number of consecutive failures before this one.
+        jitter: random number in [0, 1).
+    """
     ceiling = min(BACKOFF_MAX, BACKOFF_MIN * 2.0 ** min(attempt, 10))
     return BACKOFF_MIN + (ceiling - BACKOFF_MIN) * jitter
 
 
 def reason(error: BaseException) -> str:
-    """Return one line that says what went wrong, without secrets."""
+    """Return a description of an error in one line, without secrets."""
     if isinstance(error, PROTOCOL_ERRORS) and "OpenOk" in str(error) and "Close" in str(error):
-        # aiormq does not tell what the broker said there; it refuses a vhost for two reasons.
+        # The broker closes the connection instead of opening the vhost, and aiormq drops its reply text. The broker
+        # does so for these two reasons.
         return "the vhost does not exist, or the user has no permissions for it"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Connection:
-    """Keeps one connection open as long as `run` runs.
-
-    ``set_up`` is called with each new connection and returns an awaitable that ends when something on it is broken
-    (or never); then the connection is closed and made anew.
-    """
+    """Keeps one broker connection open while `run` runs."""
 
     def __init__(
         self, options: LayerOptions, *, name: str, set_up: Callable[[InterceptedConnection], Awaitable[Awaitable[Any]]]
     ) -> None:
+        """Prepare; `run` connects.
+
+        Args:
+            options: brokers and time-outs.
+            name: purpose of the connection, for logs and RabbitMQ's management pages.
+            set_up: called with each new connection. It returns an awaitable that ends, or raises, when something on
+                the connection is broken. The connection is then closed and made anew.
+        """
         self._options = options
         self._name = name
         self._set_up = set_up
         self._logged_state: str | None = None
         self.is_up = asyncio.Event()
-        """Set while a connection is open and set up."""
+        """Set while a connection is open and ``set_up`` has succeeded."""
         self.last_error = ""
-        """Why the last try failed or the last connection was lost."""
+        """Reason of the last failure, with the node; empty while connected."""
 
     async def run(self) -> None:
         """Connect and reconnect until cancelled."""
@@ -81,22 +91,27 @@ class Connection:
             try:
                 await self._serve(node)
             except asyncio.CancelledError as cancelled:
+                # The drivers also cancel futures of their own that this task awaits. That is a lost connection.
                 if being_cancelled():
                     raise
                 error = cancelled
             except (*AMQP_ERRORS, UnsupportedBroker) as lost:
                 error = lost
-            except Exception as unknown:  # whatever it is, the process must not stay deaf
+            except Exception as unknown:  # a defect must not end this loop: the process would receive nothing any more
                 logger.exception("Unexpected error on a broker connection: purpose=%s", self._name)
                 error = unknown
             attempt = 0 if self.is_up.is_set() else attempt + 1
             self.is_up.clear()
             self._log_down(node, error)
-            # Jitter is no secret: it only keeps processes from coming back in step.
+            # Jitter is not a secret: it only keeps many processes from reconnecting at the same moment.
             await asyncio.sleep(backoff(attempt, random.random()))  # noqa: S311
 
     async def _serve(self, node: Node) -> NoReturn:
-        """Open one connection and raise when it is lost."""
+        """Open one connection, and wait until it is lost.
+
+        Raises:
+            Exception: always; the reason.
+        """
         connection: InterceptedConnection | None = None
         try:
             async with asyncio.timeout(self._options.connect_timeout):
@@ -123,41 +138,44 @@ class Connection:
             logger.info("Broker connected: purpose=%s node=%s", self._name, node)
 
     def _log_down(self, node: Node, error: BaseException) -> None:
-        """Log the change of state once, not every try."""
+        """Log the loss of a connection once, not each failed try."""
         self.last_error = f"{reason(error)} ({node})"
         if self._logged_state != "down":
             self._logged_state = "down"
             logger.warning("Broker lost: purpose=%s reason=%s", self._name, self.last_error)
-            logger.debug("Broker lost", exc_info=error)
+            logger.debug("Traceback of the lost connection: purpose=%s", self._name, exc_info=error)
 
 
 def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
-    """Return why a future has failed, ``None`` if it has not, or if it was only cancelled."""
+    """Return the exception of a future; ``None`` while it is pending, and if it succeeded or was cancelled."""
     return future.exception() if future.done() and not future.cancelled() else None
 
 
 class InterceptedConnection(aio_pika.Connection):
-    """A connection whose frames can be had as they come, see `transport`."""
+    """aio-pika connection with a `FrameInterceptor` on its socket."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As the parent."""
+        """Take the arguments of the parent class."""
         super().__init__(*args, **kwargs)
         self._transports = InterceptingTransportFactory()
-        self.kwargs["transport_factory"] = self._transports  # which it hands on to aiormq
+        self.kwargs["transport_factory"] = self._transports  # aio-pika passes these on to aiormq
 
     @property
     def interceptor(self) -> FrameInterceptor:
-        """What is on its socket.
+        """Interceptor on the socket of this connection.
 
         Raises:
-            ConnectionError: it was never open.
+            ConnectionError: the connection was never open.
         """
         if self._transports.interceptor is None:
             raise ConnectionError("the connection was never open")
         return self._transports.interceptor
 
     def __del__(self) -> None:
-        """Do nothing: we close what was opened. The parent starts a task, in whatever thread collects the garbage."""
+        """Override the parent's finaliser, which starts a task in whichever thread collects the garbage.
+
+        `Connection` closes each connection itself.
+        """
 
 
 async def _connect(node: Node, options: LayerOptions, name: str) -> InterceptedConnection:
@@ -189,12 +207,12 @@ def _check_version(connection: AbstractConnection) -> None:
         return
     if product == "RabbitMQ" and parts < VERSION_MIN:
         wanted = ".".join(str(part) for part in VERSION_MIN)
-        raise UnsupportedBroker(f"RabbitMQ {version} is too old, {wanted} or newer is needed")
+        raise UnsupportedBroker(f"RabbitMQ {version} is too old; install {wanted} or newer")
 
 
 async def _close(connection: AbstractConnection) -> None:
-    # A connection that is half open would make us wait for its answer; two seconds are enough for a polite one.
+    # On a half-open connection the broker's close-ok never comes, so the wait is bounded.
     with suppress(*AMQP_ERRORS):
         async with asyncio.timeout(2):
             await connection.close()
-            await asyncio.sleep(0)  # lets the transport go, which aiormq 6 doesn't wait for
+            await asyncio.sleep(0)  # one turn of the loop for closing the transport: aiormq 6 does not wait for that

@@ -1,6 +1,6 @@
-"""The consuming connection of one event loop: the queue of its own, and the bindings that feed it.
+"""Consuming connection of one event loop: an exclusive queue, and a binding for each group.
 
-The queue is exclusive, so it goes with its connection: a dead process leaves nothing in the broker.
+The broker deletes an exclusive queue with its connection, so a dead process leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from catmaid_notify.layers.options import LayerOptions
 logger = logging.getLogger("catmaid_notify.layers")
 
 RECLAIM_SECONDS: Final = 5.0
-"""How often a queue that a dead connection still holds is asked for again."""
+"""Interval between attempts to declare a queue that a dead connection still locks."""
 QUEUE_CHECK_SECONDS: Final = 10.0
-"""How often the broker is asked whether it still has our queue."""
+"""Interval of the check that the broker still has the queue."""
 QUEUE_CHECK_TIMEOUT_SECONDS: Final = 10.0
-"""How long it may take to answer."""
+"""Deadline for the broker's answer to that check."""
 BIND_BATCH: Final = 1000
-"""Bindings asked for by one write."""
+"""Bindings per write."""
 UNBIND_BATCH: Final = 50
-"""Bindings that are taken away before it is looked whether somebody waits for a new one."""
+"""Bindings removed in a row before new ones have their turn: each removal is a round trip, and `bind` is awaited."""
 
 
 class Receiver:
-    """Keeps the broker's bindings as they are wanted, over any number of connections."""
+    """Consumes from one queue and keeps its bindings across reconnects. All methods belong to one event loop."""
 
     def __init__(
         self,
@@ -45,15 +45,26 @@ class Receiver:
         on_body: Callable[[bytes], None],
         watch: Callable[[], Awaitable[None]],
     ) -> None:
-        """``on_body`` takes each message; ``watch`` runs while connected and raises when messages don't arrive."""
+        """Prepare; `start` connects.
+
+        Args:
+            options: brokers, names and time-outs.
+            queue_name: name of the queue. While a dead connection locks it, another name is used.
+            on_body: called with the body of each message; must not raise.
+            watch: runs while connected, and raises when messages don't arrive. The connection is then made anew.
+        """
         self._options = options
         self._queue_name = queue_name
         self._queue = queue_name
+        """Queue that the bindings lead to; differs from ``_queue_name`` while that is locked."""
         self._on_body = on_body
         self._watch = watch
         self._wanted: dict[str, None] = {}
+        """Groups that should be bound, in order."""
         self._bound: set[str] = set()
+        """Groups that are bound on this connection."""
         self._changed: dict[str, None] = {}
+        """Groups whose binding may differ from what is wanted, in order."""
         self._change = asyncio.Event()
         self._bind_waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -62,15 +73,15 @@ class Receiver:
         self._is_ready = False
 
     def start(self) -> None:
-        """Connect in the background, if that doesn't happen yet."""
+        """Connect in the background. Further calls do nothing."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._connection.run())
 
     async def connected(self) -> None:
-        """Start, and return when the queue is there.
+        """Start, and wait until the queue is declared.
 
         Raises:
-            BrokerUnavailable: not within the time-out.
+            BrokerUnavailable: no connection within ``connect_timeout`` seconds.
         """
         self.start()
         seconds = self._options.connect_timeout
@@ -81,7 +92,7 @@ class Receiver:
             raise BrokerUnavailable(f"No connection to the broker within {seconds:g} s: {self.state}") from None
 
     async def close(self) -> None:
-        """Close the connection; the queue goes with it."""
+        """Close the connection; the broker deletes the queue."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -89,22 +100,23 @@ class Receiver:
 
     @property
     def state(self) -> str:
-        """Empty while connected with all bindings, else the reason why not."""
+        """Empty while connected with all bindings, else the reason of the outage."""
         if self._is_ready:
             return ""
         return self._connection.last_error or "not connected yet"
 
     def on_connected(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` whenever a new connection has all bindings again."""
+        """Call ``listener`` each time a new connection has all bindings."""
         self._listeners.append(listener)
 
     # Bindings
 
     async def bind(self, group: str) -> None:
-        """Let messages for ``group`` come here; returns when the broker has the binding.
+        """Bind the queue for a group; returns when the broker has the binding.
 
         Raises:
-            BrokerUnavailable: not within the time-out. The binding is still wanted then.
+            BrokerUnavailable: no answer within ``connect_timeout`` seconds. The binding is still wanted, and is made
+                later; call `unbind` to prevent that.
         """
         self._wanted[group] = None
         if group in self._bound and group not in self._changed:
@@ -127,7 +139,7 @@ class Receiver:
                     del self._bind_waiters[group]
 
     def unbind(self, group: str) -> None:
-        """Want no messages for ``group`` any more; the broker is told in the background."""
+        """Remove the binding of a group, in the background."""
         if group in self._wanted:
             del self._wanted[group]
             self._mark_changed(group)
@@ -137,7 +149,7 @@ class Receiver:
         self._change.set()
 
     async def _sync_bindings(self, channel: AbstractChannel) -> None:
-        """Bring all bindings to a new connection, then make them follow what is wanted."""
+        """Make all wanted bindings on a new connection, then apply changes as they come."""
         self._bound.clear()
         self._changed = dict.fromkeys(self._wanted)
         await self._bind_all(channel, list(self._wanted))
@@ -160,7 +172,7 @@ class Receiver:
         exchange = self._options.groups_exchange
         for start in range(0, len(missing), BIND_BATCH):
             batch = missing[start : start + BIND_BATCH]
-            # No answer is asked for these; the answer to the last one says that all were done.
+            # Only the last binding asks for an answer. The broker handles them in order, so it stands for all.
             await frames.send(
                 channel,
                 [
@@ -171,6 +183,7 @@ class Receiver:
             await channel.queue_bind(self._queue, exchange, routing_key=batch[-1])
         self._bound.update(missing)
         for group in groups:
+            # A group that was unbound during the round trip stays marked, and is removed next.
             if group in self._wanted:
                 self._changed.pop(group, None)
             for waiter in self._bind_waiters.pop(group, ()):
@@ -179,7 +192,7 @@ class Receiver:
 
     async def _unbind(self, channel: AbstractChannel, group: str) -> None:
         if group in self._wanted:
-            return  # wanted again meanwhile
+            return  # bound again while other groups were removed
         self._changed.pop(group, None)
         if group in self._bound:
             self._bound.discard(group)
@@ -195,8 +208,8 @@ class Receiver:
         try:
             await self._declare(channel, self._queue_name)
         except aiormq.exceptions.ChannelLockedResource:
-            # A connection that is half open still holds it. Groups go on at once through another queue; messages for
-            # single channels follow when the broker has noticed that the old connection is dead.
+            # A dead connection, which the broker still takes for alive, locks the queue. Groups continue at once with
+            # another queue. Messages to single channels need this name, and wait until `_reclaim` has it back.
             channel = await open_channel(connection)
             self._queue = f"{self._queue_name}.{id(connection):x}"
             await self._declare(channel, self._queue)
@@ -215,7 +228,11 @@ class Receiver:
         )
 
     async def _until_broken(self, connection: InterceptedConnection, channel: AbstractChannel) -> None:
-        """Keep everything right; raise when something on the connection is broken, whoever did it."""
+        """Run all checks and the bindings of one connection until one of them fails.
+
+        Raises:
+            Exception: always; the reason. `Connection` then connects again.
+        """
         watches = (self._sync_bindings(channel), self._watch(), self._check_queue(channel))
         tasks = [asyncio.ensure_future(watch) for watch in watches]
         if self._queue != self._queue_name:
@@ -233,7 +250,7 @@ class Receiver:
                 task.cancel()
 
     async def _check_queue(self, channel: AbstractChannel) -> None:
-        """Ask the broker for our queue now and then; raise when it is gone, or when no answer comes.
+        """Check periodically that the broker has the queue; raise when it has not, or does not answer in time.
 
         This finds a link that swallows everything within `QUEUE_CHECK_SECONDS` + `QUEUE_CHECK_TIMEOUT_SECONDS`.
         Heartbeats take longer, and the operator of the broker may have switched them off.
@@ -244,7 +261,10 @@ class Receiver:
                 await channel.queue_declare(self._queue, passive=True)
 
     async def _reclaim(self, connection: InterceptedConnection) -> None:
-        """Get the queue back whose name is part of our channels' names."""
+        """Declare the locked queue until the broker lets go of it, then consume from it.
+
+        Its name is part of this loop's channel names, so messages to single channels arrive through this queue only.
+        """
         while True:
             await asyncio.sleep(RECLAIM_SECONDS)
             try:
@@ -253,19 +273,19 @@ class Receiver:
             except aiormq.exceptions.ChannelLockedResource:
                 continue
             await self._consume(connection, channel, self._queue_name)
-            logger.info("Queue is ours again: queue=%s", self._queue_name)
-            await asyncio.Event().wait()
+            logger.info("Queue reclaimed: queue=%s", self._queue_name)
+            await asyncio.Event().wait()  # the end of this task would end the connection
 
     async def _consume(self, connection: InterceptedConnection, channel: AbstractChannel, queue: str) -> None:
-        """Take what comes for ``queue``, without acknowledgements."""
+        """Consume from a queue without acknowledgements."""
         connection.interceptor.set_handler(channel.number, frames.DeliveryAssembler(self._on_body))
         await channel.basic_consume(queue, _ignore_delivery, no_ack=True)
 
 
 async def _ignore_delivery(delivered: DeliveredMessage) -> None:
-    """Stand where aiormq wants a consumer."""
+    """Do nothing. aiormq requires a consumer callback, but `frames.DeliveryAssembler` takes all deliveries."""
 
 
 async def open_channel(connection: AbstractConnection) -> AbstractChannel:
-    """Return a new AMQP channel for consuming."""
+    """Open and return an AMQP channel for consuming."""
     return await (await connection.channel(publisher_confirms=False)).get_underlay_channel()

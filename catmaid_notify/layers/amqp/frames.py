@@ -1,6 +1,7 @@
-"""The AMQP frames of the hot path: messages to publish, confirms, deliveries. `transport` says why they are ours.
+"""Encoding and decoding of AMQP frames on the hot path: published messages, confirms, deliveries.
 
-Layout: AMQP 0-9-1, 4.2.3 and 4.2.6; ``basic.nack`` is RabbitMQ's.
+`transport` explains why aiormq does not handle them. Layout: AMQP 0-9-1, 4.2.3 and 4.2.6; ``basic.nack`` is a RabbitMQ
+extension.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _DELIVER, _ACK, _NACK = struct.pack(">HH", 60, 60), struct.pack(">HH", 60, 80), 
 _CONTENT: Final = struct.pack(">HH", 60, 0)
 """Class and weight of a content header."""
 _TRANSIENT: Final = struct.pack(">HB", 1 << 12, 1)
-"""The flags and the only property of a content header, ``delivery_mode``: a message is not kept on disk."""
+"""Property flags and the only property of a content header: ``delivery_mode`` 1, not persistent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The broker's answer to a message, or with ``multiple`` to all up to that one."""
+    """A publisher confirm: ack or nack of one message, or, with ``multiple``, of all up to that one."""
 
     delivery_tag: int
     multiple: bool
@@ -36,7 +37,14 @@ class Confirm:
 
 
 def publish_frames(channel_number: int, exchange: str, routing_key: str, body: bytes, frame_max: int) -> bytes:
-    """Return the frames of one message; ``frame_max`` is the size of a frame in bytes as agreed with the broker.
+    """Return the frames that publish one message.
+
+    Args:
+        channel_number: number of the AMQP channel.
+        exchange: name of the exchange.
+        routing_key: routing key.
+        body: encoded message; may be empty.
+        frame_max: largest frame in bytes, as negotiated with the broker.
 
     Raises:
         ValueError: a name is longer than 255 bytes.
@@ -59,36 +67,36 @@ def _encode_frame(kind: int, channel_number: int, payload: bytes) -> bytes:
 def _short_string(text: str) -> bytes:
     raw = text.encode()
     if len(raw) > 255:
-        raise ValueError(f"AMQP takes names of up to 255 bytes, {text!r} has {len(raw)}.")
+        raise ValueError(f"The name {text!r} has {len(raw)} bytes; AMQP takes up to 255 bytes.")
     return bytes((len(raw),)) + raw
 
 
 async def send(channel: AbstractChannel, methods: Sequence[Any]) -> None:
-    """Send methods that have no answer, many in one write; returns once the writer has them."""
+    """Queue methods without an answer in aiormq's writer, as one write."""
     if methods:
         await channel.connection.write_queue.put(ChannelFrame.marshall(channel.number, methods))
 
 
 def parse_confirm(kind: int, payload: bytes) -> Confirm | None:
-    """Return what a frame says of messages that were published; ``None``: it is about something else."""
+    """Return the publisher confirm in a frame, ``None`` for any other frame."""
     if kind != METHOD or payload[:4] not in (_ACK, _NACK):
         return None
     return Confirm(int.from_bytes(payload[4:12]), multiple=bool(payload[12] & 1), refused=payload[:4] == _NACK)
 
 
 class DeliveryAssembler:
-    """Puts deliveries together; a `transport.FrameHandler` for channels that consume."""
+    """Assembles the frames of deliveries into messages. It is the `transport.FrameHandler` of a consuming channel."""
 
     def __init__(self, on_body: Callable[[bytes], None]) -> None:
-        """``on_body`` takes the body of each message and must not raise."""
+        """Make an assembler that calls ``on_body`` with the body of each message. ``on_body`` must not raise."""
         self._on_body = on_body
         self._size = -1
-        """Of the body under way; -1 between deliveries."""
+        """Bytes of the current body that are still to come; -1 between deliveries."""
         self._pieces: list[bytes] = []
         self._expects_header = False
 
     def __call__(self, kind: int, payload: bytes) -> bool:
-        """Take a frame if it is part of a delivery."""
+        """Take a frame; return true if it is part of a delivery."""
         if kind == CONTENT_BODY and self._size >= 0:
             self._pieces.append(payload)
             self._size -= len(payload)

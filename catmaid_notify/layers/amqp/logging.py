@@ -1,6 +1,7 @@
-"""Keeps the drivers quiet about our connections: we log each change of state once, they each try, with tracebacks.
+"""Log filter for aio-pika and aiormq that lowers the records of this layer's connections to DEBUG.
 
-What they say is still there at level DEBUG, and other code's connections log as ever.
+The layer logs each change of state once; the drivers log each failed try with a traceback. Connections of other code
+are not affected.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 LOGGERS: Final = ("aiormq.connection", "aiormq.channel", "aio_pika.connection", "aio_pika.channel", "aio_pika.exchange")
 
 is_own_connection: ContextVar[bool] = ContextVar("catmaid_notify_connection", default=False)
-"""True in the tasks of our connections, and in those that the drivers start for them."""
+"""True in the tasks of this layer's connections. Tasks that the drivers start there inherit it with the context."""
 
 
 class _Quiet(logging.Filter):

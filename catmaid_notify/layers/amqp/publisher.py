@@ -1,7 +1,7 @@
-"""Publishing: one connection for a whole process or one loop, a bounded queue in front, confirms pipelined.
+"""Publisher of one process or one event loop: a connection, a bounded queue, pipelined confirms.
 
-Callers hand bytes over and go on; whoever wants to know gets called back. Apart from consuming, since a broker that
-blocks publishers must not stop what is received.
+Callers never wait; a callback reports the confirm. The connection is not shared with consuming, since a broker that
+blocks publishers stops reading from their connections.
 """
 
 from __future__ import annotations
@@ -27,66 +27,77 @@ from catmaid_notify.layers.options import LayerOptions
 logger = logging.getLogger("catmaid_notify.layers")
 
 IN_FLIGHT_MAX: Final = 1000
-"""Messages sent and not confirmed yet."""
+"""Messages that may be sent and not confirmed yet."""
 IN_FLIGHT_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Bytes of them; one message may go beyond."""
+"""Bytes of these messages; the last one may exceed the limit."""
 BURST_SECONDS: Final = 0.0002
-"""A message that follows another one so soon goes through the loop, which writes many in one piece."""
+"""A message that follows another one within this time goes through the loop, which writes many at once."""
 REDECLARE_SECONDS: Final = 3600.0
-"""How long a declared queue is taken to be there."""
+"""Time after which a queue is declared again: the broker deletes unused ones."""
 CONFIRM_SECONDS: Final = 0.02
-"""How long confirms stay in the socket while nobody waits for one: reading one by one costs more than sending."""
+"""Longest time that confirms stay unread while nobody waits for one: single reads cost more than sending."""
 
 
 class NotPublished(Exception):
-    """The broker did not take the message, or nobody knows whether it did."""
+    """The broker did not take the message, or it is unknown whether it did."""
 
 
 class MessageRejected(NotPublished):
-    """A queue that should have got the message is full, or just going away: the broker does not tell which."""
+    """The broker refused the message: a queue is full or is being deleted. The broker does not say which."""
 
 
 @dataclass(slots=True)
 class _PendingMessage:
+    """Message from `submit` until its confirm."""
+
     exchange: str
     routing_key: str
     body: bytes
     deadline: float
     done: Callable[[NotPublished | None], None] | None
     queue_arguments: dict[str, Any] | None
-    """How to declare the durable queue ``routing_key`` before it is published to; ``None``: it is there."""
+    """Arguments to declare the durable queue ``routing_key`` first; ``None``: declare nothing."""
 
 
 class Publisher:
-    """Publishes. All but `submit`, which may be called from any thread, belongs to ``loop``.
+    """Publishes messages in the order of submission.
 
-    Messages leave in the order in which they came. Since all may take equally long, their deadlines are in that order,
-    too: one timer for the first one serves them all. What is under way is guarded by a lock, since a thread writes by
-    itself where it may: no loop has to be woken for a message that nobody waits for.
+    `submit` and `flush` may be called from any thread, all other methods from ``loop`` only.
+
+    All messages have the same time limit, so their deadlines are in order, too, and one timer for the oldest one
+    serves all. A calling thread may write a message itself, which saves waking the loop's thread. So a lock guards the
+    output and the messages in flight.
     """
 
     def __init__(self, options: LayerOptions, loop: asyncio.AbstractEventLoop, *, is_local: bool = False) -> None:
-        """With ``is_local`` it is for callers on ``loop`` only, and saves them the hop between threads."""
+        """Start connecting on ``loop``.
+
+        Args:
+            options: brokers, limits and time-outs.
+            loop: event loop that owns the connection.
+            is_local: all callers are on ``loop``, so no hop between threads is needed.
+        """
         self._options = options
         self._loop = loop
         self._is_local = is_local
         self._queue: deque[_PendingMessage] = deque()
         self._is_wake_scheduled = False
         self._last_submitted = 0.0
-        """When the last message was."""
+        """Time of the last `submit`."""
         self._lock = native_lock()
         self._writing_threads: set[int] = set()
-        """Threads that write: a signal's handler that sends something must not wait for what it has interrupted."""
+        """Threads that are writing. A signal handler that publishes must not wait for the write that it interrupted."""
         self._output: tuple[AbstractChannel, FrameInterceptor] | None = None
-        """Set while messages can be written."""
+        """Channel and socket of the current connection; ``None`` while there is none. Guarded by the lock."""
         self._frame_max = 0
         self._tag = 0
         self._in_flight: OrderedDict[int, _PendingMessage] = OrderedDict()
-        """Messages by delivery tag."""
+        """Messages by delivery tag. Guarded by the lock, as the next two are."""
         self._in_flight_bytes = 0
         self._awaited = 0
-        """How many of them somebody waits for."""
+        """Number of messages in flight that have a callback."""
         self._broken: asyncio.Future[None] | None = None
+        """Ends when the current connection is to be given up; each connection has its own."""
         self._connection = Connection(options, name="publishing", set_up=self._set_up)
         self._declared: dict[str, float] = {}
         self._declaring: asyncio.Task[None] | None = None
@@ -95,7 +106,7 @@ class Publisher:
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
         self.dropped = 0
-        """Messages that were given up: no broker, queue full, refused."""
+        """Messages without a callback that were given up: no broker, queue full, refused."""
         self._drop_logged_at = -60.0
         loop.call_soon_threadsafe(self._start)
 
@@ -111,10 +122,15 @@ class Publisher:
         done: Callable[[NotPublished | None], None] | None = None,
         queue_arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Publish when the broker is there; never waits, never raises.
+        """Publish a message as soon as a broker is connected. Never waits. Raises only what a signal handler raises.
 
-        ``done`` is called on the publisher's loop with ``None`` once the broker has confirmed, else with the reason.
-        With ``queue_arguments`` the durable queue ``routing_key`` is declared first.
+        Args:
+            exchange: name of the exchange; empty for the default one.
+            routing_key: routing key; for the default exchange, the name of the queue.
+            body: encoded message.
+            done: called on the publisher's loop, with ``None`` when the broker has confirmed, else with the reason.
+                Without it a loss is counted and logged.
+            queue_arguments: declare the durable queue ``routing_key`` with these arguments first.
         """
         now = time.monotonic()
         item = _PendingMessage(exchange, routing_key, body, now + self._options.publish_timeout, done, queue_arguments)
@@ -128,7 +144,9 @@ class Publisher:
         ):
             return
         if len(self._queue) >= self._options.publish_queue:
-            self._drop(item, NotPublished(f"{self._options.publish_queue} messages wait already"))
+            self._drop(
+                item, NotPublished(f"publish_queue is full: {self._options.publish_queue} messages wait already")
+            )
             return
         self._idle.clear()
         self._queue.append(item)
@@ -140,23 +158,25 @@ class Publisher:
                 try:
                     self._loop.call_soon_threadsafe(self._wake)
                 except BaseException:
-                    self._is_wake_scheduled = False  # a signal's handler has raised: the next message has to wake it
+                    # A signal handler has raised. Without this, no later message would wake the loop.
+                    self._is_wake_scheduled = False
                     raise
 
     def _try_write_from_caller(self, item: _PendingMessage) -> bool:
-        """Write a message from the caller's thread, if nothing waits before it; return whether that was so."""
+        """Write a message from the calling thread; return false if it has to go through the queue."""
         output, thread = self._output, threading.get_ident()
         if output is None or thread in self._writing_threads:
             return False
         try:
             piece = frames.publish_frames(output[0].number, item.exchange, item.routing_key, item.body, self._frame_max)
         except ValueError:
-            return False  # said by who has to say it of all messages
+            return False  # the queue's path reports this error for all messages
         self._writing_threads.add(thread)
         try:
             is_written = self._try_write(item, piece, output)
         except BaseException:
-            # A signal's handler has raised, so the broker may count differently than we do.
+            # A signal handler has raised, so it is unknown whether the frames were written. The broker may count
+            # delivery tags differently from now on, so the connection is given up.
             error = ConnectionError("interrupted while writing")
             self._loop.call_soon_threadsafe(self._mark_broken, self._broken, error)
             raise
@@ -173,20 +193,28 @@ class Publisher:
             self._idle.clear()
             is_written = output[1].try_write(piece)
             if is_written:
-                self._add_in_flight(item)  # a confirm that is faster waits for the lock
+                # Still under the lock: the loop's thread may read the confirm before this line, and waits for it.
+                self._add_in_flight(item)
         return is_written
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything submitted is confirmed or given up; return whether it is. For a process's exit."""
+        """Block until all submitted messages are confirmed or given up; from any thread but the loop's.
+
+        Args:
+            timeout: longest wait in seconds.
+
+        Returns:
+            False if the time is over before.
+        """
         return self._idle.wait(timeout)
 
     @property
     def state(self) -> str:
-        """Empty while connected, else the reason why not."""
+        """Empty while connected, else the reason of the outage."""
         return "" if self._connection.is_up.is_set() else self._connection.last_error or "not connected yet"
 
     async def close(self) -> None:
-        """End the connection and give up what has not been confirmed."""
+        """Close the connection and give up all unconfirmed messages."""
         if self._timer is not None:
             self._timer.cancel()
         tasks = [task for task in (self._task, self._declaring) if task is not None]
@@ -202,7 +230,8 @@ class Publisher:
 
     async def _set_up(self, connection: InterceptedConnection) -> Awaitable[Any]:
         channel = await (await connection.channel(publisher_confirms=True)).get_underlay_channel()
-        # Not durable, since channels_rabbitmq declares it so; after a broker's restart it is gone until declared.
+        # Not durable, as channels_rabbitmq declares it: the broker refuses another declaration. A restarted broker has
+        # lost it, so publishers declare it, too.
         await channel.exchange_declare(self._options.groups_exchange, exchange_type="direct")
         connection.interceptor.set_handler(channel.number, self._on_frame)
         self._broken = self._loop.create_future()
@@ -221,7 +250,10 @@ class Publisher:
         self._mark_broken(broken, error or ConnectionError("the broker closed the channel"))
 
     def _mark_broken(self, broken: asyncio.Future[None] | None, error: BaseException) -> None:
-        """Give one connection up: what happens on an old one, however late, is no fault of the one that is there."""
+        """Give up the connection that ``broken`` belongs to.
+
+        The future is passed in, since a late event on an old connection must not end the current one.
+        """
         if broken is not None and not broken.done():
             broken.set_exception(error)
 
@@ -234,7 +266,7 @@ class Publisher:
         self._give_up_in_flight(NotPublished(reason(error) if error else "the connection was lost"))
 
     def _give_up_in_flight(self, error: NotPublished) -> None:
-        """Give up what is under way: nobody knows what the broker made of it, and sending it again may double it."""
+        """Give up all messages in flight. The broker may have taken them, so a second try could duplicate them."""
         with self._lock:
             lost = list(self._in_flight.values())
             self._in_flight.clear()
@@ -246,7 +278,8 @@ class Publisher:
     # Writing
 
     def _wake(self) -> None:
-        self._is_wake_scheduled = False  # before looking: what comes from now on asks for another call
+        # Reset the flag before reading the queue: a message that comes in between schedules another call.
+        self._is_wake_scheduled = False
         self._write()
 
     def _write(self) -> None:
@@ -256,7 +289,7 @@ class Publisher:
         self._update_idle()
 
     def _write_to(self, channel: AbstractChannel, interceptor: FrameInterceptor) -> None:
-        """Write what waits, in one piece, as far as there is room."""
+        """Write the queued messages at once, up to the limits of messages in flight."""
         too_long: list[tuple[_PendingMessage, NotPublished]] = []
         with self._lock:
             written = self._take_writable(channel, too_long)
@@ -276,7 +309,7 @@ class Publisher:
         while self._queue and self._declaring is None and self._has_room():
             item = self._queue[0]
             if item.queue_arguments is not None and not self._is_declared(item.routing_key):
-                # Those behind wait: they may be for the same queue, and they are to stay in order.
+                # The messages behind wait, too: they may be for the same queue, and the order must not change.
                 self._declaring = self._loop.create_task(self._declare(channel, item))
                 break
             try:
@@ -286,7 +319,8 @@ class Publisher:
                 self._add_in_flight(item)
             except ValueError as error:
                 too_long.append((item, NotPublished(str(error))))
-            self._queue.popleft()  # last, so that no other thread's message passes by
+            # Last: a thread in `_try_write` must not overtake this message, and it tests whether the queue is empty.
+            self._queue.popleft()
         return pieces
 
     def _add_in_flight(self, item: _PendingMessage) -> None:
@@ -299,7 +333,7 @@ class Publisher:
         return len(self._in_flight) < IN_FLIGHT_MAX and self._in_flight_bytes < IN_FLIGHT_BYTES_MAX
 
     def _is_declared(self, queue: str) -> bool:
-        """Return whether a queue was declared a while ago at most: unused ones expire."""
+        """Return true if a queue was declared within `REDECLARE_SECONDS`."""
         return time.monotonic() - self._declared.get(queue, -REDECLARE_SECONDS) < REDECLARE_SECONDS
 
     async def _declare(self, channel: AbstractChannel, item: _PendingMessage) -> None:
@@ -325,7 +359,10 @@ class Publisher:
             return False
         for item in self._pop_answered(confirm.delivery_tag, up_to=confirm.multiple):
             if confirm.refused:
-                self._drop(item, MessageRejected(f"a queue of {item.routing_key!r} is full, or just going away"))
+                self._drop(
+                    item,
+                    MessageRejected(f"a queue for {item.routing_key!r} is full, or is being deleted; try again later"),
+                )
             elif item.done is not None:
                 item.done(None)
         if self._queue:
@@ -337,7 +374,7 @@ class Publisher:
         return True
 
     def _pop_answered(self, tag: int, *, up_to: bool) -> list[_PendingMessage]:
-        """Take the message with that tag, or all up to that one, from what is under way."""
+        """Remove and return the message in flight with a delivery tag, or all up to it."""
         answered: list[_PendingMessage] = []
         with self._lock:
             if up_to:
@@ -352,7 +389,7 @@ class Publisher:
     # Giving up
 
     def _schedule_deadline(self) -> None:
-        """Have `_on_deadline` called when the first message's time is over."""
+        """Start the timer for the oldest message, unless it runs."""
         if self._timer is None and (first := self._oldest()) is not None:
             self._timer = self._loop.call_later(max(0.0, first.deadline - time.monotonic()), self._on_deadline)
 
@@ -360,7 +397,7 @@ class Publisher:
         return self._oldest_in_flight() or (self._queue[0] if self._queue else None)
 
     def _oldest_in_flight(self) -> _PendingMessage | None:
-        with self._lock:  # another thread may write just now
+        with self._lock:  # another thread may be writing
             return next(iter(self._in_flight.values()), None)
 
     def _on_deadline(self) -> None:
@@ -368,26 +405,31 @@ class Publisher:
         now = time.monotonic()
         first = self._oldest_in_flight()
         if first is not None and first.deadline <= now:
-            # aio-pika's own time-outs don't count while the broker blocks, so this is ours. What the broker made of
-            # the frames is unknown: begin anew on a new connection.
+            # aio-pika's time-outs have no effect while the broker blocks the connection. It is unknown what the broker
+            # has taken, so a new connection with new delivery tags is needed.
             seconds = self._options.publish_timeout
-            error = TimeoutError(f"no confirm within {seconds:g} s; does the broker block?")
+            error = TimeoutError(
+                f"no confirm within {seconds:g} s; does the broker block publishers (rabbitmq-diagnostics alarms)?"
+            )
             self._mark_broken(self._broken, error)
             self._give_up_in_flight(NotPublished(str(error)))
         while self._queue and self._queue[0].deadline <= now and self._declaring is None:
-            self._drop(self._queue.popleft(), NotPublished(self._connection.last_error or "no broker"))
+            self._drop(
+                self._queue.popleft(), NotPublished(self._connection.last_error or "no connection to the broker yet")
+            )
         self._schedule_deadline()
         self._update_idle()
 
     def _update_idle(self) -> None:
-        with self._lock:  # who writes by itself clears it in there, too
+        with self._lock:  # `_try_write` clears the event under this lock, too
             if not self._queue and not self._in_flight:
                 self._idle.set()
-                if self._queue:  # submitted by another thread in between
+                # `submit` clears the event before it appends, without the lock: a message may have come in between.
+                if self._queue:
                     self._idle.clear()
 
     def _drop(self, item: _PendingMessage, error: NotPublished) -> None:
-        """Give a message up: tell who waits for it, else count it and log that once a minute."""
+        """Give a message up: call its callback, or count it and log the count once a minute."""
         if item.done is not None:
             item.done(error)
             return
@@ -399,5 +441,8 @@ class Publisher:
 
 
 def _discard_confirms(kind: int, payload: bytes) -> bool:
-    """Take the confirms of a connection that was given up: tags begin anew on the next one, and aiormq knows none."""
+    """Drop the confirms of a connection that was given up.
+
+    Their tags would be taken for those of the next connection, and aiormq does not know the messages.
+    """
     return frames.parse_confirm(kind, payload) is not None
