@@ -1,4 +1,4 @@
-"""The wire of ``/channels/updates/``: dialects, events, frames, close codes and group names. Pure."""
+"""WebSocket protocol of ``/channels/updates/``: dialects, events, frames, close codes, group names. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from django.core.serializers.json import DjangoJSONEncoder
 from catmaid_notify.exceptions import InvalidEvent
 
 SUBPROTOCOL: Final = "catmaid-notify.v1"
-"""Name of our own dialect; a socket without a subprotocol speaks the plain one (CATMAID's client)."""
+"""Subprotocol of our own dialect, v1. A socket without a subprotocol speaks the plain dialect, as CATMAID's client."""
 
 EVENT_LENGTH_MAX: Final = 100
-"""Characters of an event's name."""
+"""Longest name of an event, in characters."""
 TOPIC_LENGTH_MAX: Final = 200
-"""Characters of a topic's name."""
+"""Longest name of a topic, in characters."""
 SENDER_LENGTH_MAX: Final = 100
-"""Characters of the id by which a page knows what it has caused itself."""
+"""Longest ``sender``, in characters: the id by which a page recognises its own changes."""
 
 
 class Event(StrEnum):
-    """Events that have a meaning of their own; a site's events must not use these names."""
+    """Events of this protocol. A site's own events must not use these names."""
 
     HELLO = "hello"
     NEW_MESSAGE = "new-message"
@@ -40,79 +40,80 @@ class Event(StrEnum):
 
 
 RESERVED_EVENTS: Final = frozenset(Event)
-"""Names that are refused: pages would take such an event for one of ours, whatever its topic."""
+"""Names that a site may not use: clients would take the event for one of this protocol, whatever its topic."""
 FREE_TO_USERS: Final = frozenset({Event.NEW_MESSAGE})
-"""Those that ``msg_user`` and its like may send all the same: CATMAID's own code sends ``new-message`` itself."""
+"""Reserved names that ``msg_user`` and related functions may send: CATMAID's own code sends ``new-message``."""
 
 
 class Close(IntEnum):
-    """Close codes that we send, each telling the client what to do next."""
+    """Close codes of the server. Each says what the client does next."""
 
     NO_SESSION = 4401
-    """No session, or no longer: the client is signed out."""
+    """There is no session, or it has ended: the client shows that the user is signed out."""
     SILENT = 4408
-    """Doesn't answer pings, or doesn't read: the client reconnects."""
+    """The client does not answer pings or does not read: it reconnects."""
     TOO_MANY_SOCKETS = 4409
-    """Too many sockets of this user: the client polls and tries again after 5 min."""
+    """The user has too many sockets: the client polls, and tries again after 5 minutes."""
     OTHER_USER = 4410
-    """The session has ended or belongs to someone else: the client drops its state and asks again who it is."""
+    """The session has ended or belongs to another user: the client drops its state and reconnects."""
     OLD_DIALECT = 4412
-    """This dialect is no longer spoken: the client polls and says so."""
+    """The server does not speak the client's dialect: the client polls, and tries again now and then."""
     TOO_MANY_FRAMES = 4429
-    """Too many or too large frames: the client polls and tries again after 60 s."""
+    """The client has sent too many or too large frames: it polls, and tries again after 60 s."""
     NO_BROKER = 4503
-    """No broker: the client waits, and polls after three times."""
+    """The broker or the database can't be reached: the client tries again, and polls after three failures."""
 
 
 class LayerMessage(TypedDict):
-    """What travels through the channel layer into a group, as msgpack.
+    """Message of the channel layer to a group of sockets: a frame, or a control message to the hub.
 
-    ``type`` and ``data`` are CATMAID's own, so its hand-made publishing reaches our sockets.
+    CATMAID's own code publishes messages with the keys ``type`` and ``data``, so it reaches our sockets, too.
     """
 
     type: str
     group: NotRequired[str]
     data: NotRequired[str | None]
-    """The frame for plain sockets, as JSON text; missing or ``None``: they don't get it."""
+    """Frame for plain sockets, as JSON text. If it is missing or ``None``, they get none."""
     v1: NotRequired[str]
-    """The frame for ``catmaid-notify.v1`` where it differs."""
+    """Frame for sockets of the v1 dialect, if it differs from ``data``."""
     id: NotRequired[int]
-    """Primary key of the stored message that this frame shows."""
+    """Primary key of the stored message that the frame shows."""
     ended: NotRequired[str]
-    """Instead of a frame: close the sockets of the session with this hash, or `ALL_SESSIONS`."""
+    """Control message: close the sockets of the session with this hash, or of `ALL_SESSIONS`."""
     replaced: NotRequired[str]
-    """Instead of a frame, in `EVERYONE`: the browser of the session with this hash has another one now."""
+    """Control message in `EVERYONE`: the browser of the session with this hash has a new session; close its sockets."""
     check: NotRequired[bool]
-    """Instead of a frame: the user was changed; see whether they are still signed in."""
+    """Control message: the user was changed; check the sign-in of these sockets again."""
     recheck: NotRequired[bool]
-    """Instead of a frame: ask again whether these sockets may follow what they follow."""
+    """Control message: check the topic permissions of these sockets again."""
     session: NotRequired[str]
-    """Only the sockets of the session with this hash are meant."""
+    """Hash of a session; only its sockets get the message."""
     to: NotRequired[list[str]]
-    """In `EVERYONE`: the groups that are meant; missing: all sockets."""
+    """Groups that get a message to `EVERYONE`. If it is missing, all sockets do."""
 
 
 LAYER_TYPE: Final = "user.message"
+"""``type`` of all layer messages."""
 CONTROL_KEYS: Final = frozenset({"ended", "replaced", "check", "recheck"})
-"""Keys of layer messages that carry an order to the hub instead of a frame."""
+"""Keys that make a layer message a control message to the hub."""
 ALL_SESSIONS: Final = "*"
-"""In place of the hash of a session that has ended: nobody can say which one it is."""
+"""Value of ``ended`` if it is unknown which session has ended."""
 
 
 EVERYONE: Final = "catmaid-notify-everyone"
-"""The group that each process with sockets is in."""
+"""Group that every process with sockets joins."""
 
 
 def user_key(pk: object) -> str:
-    """Return the primary key of a user as clients see it."""
+    """Return the primary key of a user as a string, the form that clients see."""
     return str(pk)
 
 
 def user_group(pk: object) -> str:
-    """Return the name of the group of the user with primary key ``pk``.
+    """Return the group name of the user with primary key ``pk``; different keys give different names.
 
-    Injective and ASCII: integers give CATMAID's ``updates-<id>``, everything else is written in hexadecimal,
-    long keys as their SHA-256, since Channels allows names below 100 characters only.
+    Integers give CATMAID's ``updates-<id>``. Other keys are encoded in hexadecimal, long ones as their SHA-256, since
+    Channels takes ASCII names with fewer than 100 characters only.
     """
     if isinstance(pk, int) and not isinstance(pk, bool):
         return f"updates-{pk}"
@@ -120,7 +121,7 @@ def user_group(pk: object) -> str:
 
 
 def topic_group(topic: str) -> str:
-    """Return the name of the group of a topic, injective and ASCII, and never that of a user."""
+    """Return the group name of a topic, in ASCII. Different topics give different names, and none is a user's."""
     return f"topic-{_ascii(topic)}"
 
 
@@ -130,10 +131,14 @@ def _ascii(name: str) -> str:
 
 
 def to_json(value: object, *, what: str) -> str:
-    """Return ``value`` as compact JSON that survives UTF-8.
+    """Return ``value`` as compact JSON that can be encoded as UTF-8.
+
+    Args:
+        value: any value that `DjangoJSONEncoder` takes.
+        what: name of the value, for the error text.
 
     Raises:
-        InvalidEvent: a part of it is not serialisable (lone surrogates, NaN, bytes, a recursion ...).
+        InvalidEvent: a part of ``value`` has no JSON form (lone surrogates, NaN, bytes, a recursion ...).
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), cls=DjangoJSONEncoder)
@@ -144,21 +149,38 @@ def to_json(value: object, *, what: str) -> str:
 
 
 def frame(event: str, payload: Any = None, **extra: Any) -> str:
-    """Return one frame as JSON text: ``event``, ``payload`` and what else is given (``id``, ``topic``, ``ref``)."""
+    """Return a frame as JSON text.
+
+    Args:
+        event: name of the event.
+        payload: any value that JSON can hold.
+        extra: further fields of the frame, such as ``id``, ``topic``, ``ref``.
+
+    Raises:
+        InvalidEvent: a field has no JSON form.
+    """
     return to_json({"event": event, "payload": payload, **extra}, what=f"The payload of event {str(event)!r}")
 
 
 def is_name(name: object, length_max: int) -> bool:
-    """Return whether this is a string of 1 to so many printable characters."""
+    """Return true for a string of 1 to ``length_max`` printable characters."""
     return isinstance(name, str) and 0 < len(name) <= length_max and name.isprintable()
 
 
 def check_event_name(event: object, *, to_users: bool = False) -> str:
-    """Return ``event`` if a site may send it, else raise `InvalidEvent`; ``to_users``: it goes into no topic."""
+    """Return ``event`` if a site may send an event of this name.
+
+    Args:
+        event: name to check.
+        to_users: the event goes to users, not to a topic. It may then use the names in `FREE_TO_USERS`.
+
+    Raises:
+        InvalidEvent: the name is too long, not printable, not a string, or reserved.
+    """
     if not isinstance(event, str) or not is_name(event, EVENT_LENGTH_MAX):
         raise InvalidEvent(
-            f"An event's name must be a string of 1 to {EVENT_LENGTH_MAX} printable characters, not {event!r}."
+            f"The name of an event must be a string of 1 to {EVENT_LENGTH_MAX} printable characters, not {event!r}."
         )
     if event in RESERVED_EVENTS and not (to_users and event in FREE_TO_USERS):
-        raise InvalidEvent(f"The event name {event!r} is reserved; take another one.")
+        raise InvalidEvent(f"The event name {event!r} is reserved for catmaid_notify; use another name.")
     return event

@@ -1,8 +1,8 @@
-"""The one seam between the app and the channel layer: the same call from any code, in any process.
+"""Sends messages to groups of the channel layer: one call for any code in any process.
 
-`push` never raises and never waits. Sync and async views, Celery's pools, commands and shells, before and after a
-fork: all hand their push to a background thread, which has one long-lived connection. What is lost on the way is found
-by reconciling, so a loss is logged and counted, never reported to the caller.
+`push` neither raises nor waits. Sync and async views, Celery's pools, commands and shells, before and after a fork: all
+use a background thread with one long-lived connection. A lost push is logged and not reported to the caller, since
+reconciling finds the message.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from catmaid_notify.utils.asyncio import being_cancelled
 logger = logging.getLogger("catmaid_notify")
 
 CLASSIC_BACKEND = "channels_rabbitmq.core.RabbitmqChannelLayer"
+"""Channel layer of channels_rabbitmq. Messages for it are sent with our own layer."""
 
 
 class Transport(Protocol):
-    """Takes a message for a group and returns at once; may be called from any thread."""
+    """Thread-safe callable that queues a message for a group and returns at once."""
 
     def __call__(self, group: str, message: dict[str, Any]) -> None:
-        """Send when possible."""
+        """Queue ``message`` for ``group``."""
 
 
 _transports: loop_thread.PerProcess[str, Transport] = loop_thread.PerProcess()
@@ -44,56 +45,62 @@ _lost_logged_at = -60.0
 
 
 def push(group: str, message: LayerMessage) -> None:
-    """Send ``message`` to ``group`` at most once. Never raises, never waits.
+    """Send ``message`` to ``group`` at most once; from any thread, with or without an event loop.
 
-    What a signal's handler raises meanwhile, such as the soft time limit of a Celery task, is no error of the push.
+    It never waits. It raises no error of its own; an exception of a signal handler, such as Celery's soft time limit,
+    passes through.
     """
     try:
         transport()(group, {**message, "group": group})
-    except Exception as error:  # the seam: host code must not fail because of a push
+    except Exception as error:  # host code must not fail because of a push
         if _is_time_limit(error):
             raise
         log_lost(error)
 
 
 def transport() -> Transport:
-    """Return what sends for the configured layer, made at the first call and again after a fork."""
+    """Return the transport of the configured layer. It is made at the first call, and anew after a fork."""
     alias = conf.CHANNEL_LAYER
     return _transports.made.get(alias) or _transports.get(alias, _make_transport)
 
 
 def flush() -> None:
-    """Wait a moment until what was pushed is sent; for a process that is about to end."""
+    """Wait, a few seconds at most, until all pushes of this process are sent. For a process that is about to end."""
     _flush_loop_transports()
     flushing.flush()
 
 
 @atexit.register
 def _flush_loop_transports() -> None:
-    """Wait for the layers that have no such hook of their own."""
+    """Flush the transports of layers that register no hook in `flushing`."""
     for made in _transports.all():
         if isinstance(made, _LoopTransport):
             made.flush(loop_thread.EXIT_SECONDS)
 
 
 def set_local_hub(loop: asyncio.AbstractEventLoop, deliver: Callable[[str, dict[str, Any]], None]) -> None:
-    """Tell where the hub of this process runs; the in-memory layer knows no other process, thread or loop."""
+    """Register this process's hub. The in-memory layer serves one loop only, so pushes are delivered to the hub itself.
+
+    Args:
+        loop: event loop of the hub.
+        deliver: called on that loop with group and message.
+    """
     global _local_hub
     _local_hub = (loop, deliver)
 
 
 def log_lost(error: BaseException) -> None:
-    """Log that a push was lost, once a minute."""
+    """Log the reason of a lost push, at most once a minute."""
     global _lost_logged_at
     now = time.monotonic()
     if now - _lost_logged_at >= 60:
         _lost_logged_at = now
         logger.warning("Push not sent, reconciling will find it: reason=%s: %s", type(error).__name__, error)
-        logger.debug("Push not sent", exc_info=error)
+        logger.debug("Traceback of the lost push", exc_info=error)
 
 
 def _is_time_limit(error: Exception) -> bool:
-    """Return whether Celery ends the task that pushes. Its exception is an ordinary one, as no other of a signal is."""
+    """Return true for Celery's soft time limit. A signal handler raises it, but it is an ordinary `Exception`."""
     limit = getattr(sys.modules.get("billiard.exceptions"), "SoftTimeLimitExceeded", ())
     return isinstance(error, limit)
 
@@ -103,7 +110,7 @@ def _make_transport(alias: str) -> Transport:
     if configured is None:
         return _discard
     if configured.get("BACKEND") == CLASSIC_BACKEND:
-        # That layer refuses to be made without a running loop, and its bytes are ours.
+        # That layer can't be made without a running loop. Ours takes the same CONFIG and writes the same bytes.
         from catmaid_notify.layers import RabbitmqChannelLayer
 
         return RabbitmqChannelLayer(**configured.get("CONFIG", {})).group_send_nowait
@@ -117,11 +124,11 @@ def _make_transport(alias: str) -> Transport:
 
 
 def _discard(group: str, message: dict[str, Any]) -> None:
-    """No layer is configured: pages poll."""
+    """Drop the message: no layer is configured, so pages poll."""
 
 
 def _hand_to_local_hub(group: str, message: dict[str, Any]) -> None:
-    """Go to the hub's loop: the in-memory layer is not safe across threads. Without a hub nobody listens."""
+    """Deliver to the hub, on its loop: the in-memory layer is not thread-safe. Without a hub there are no sockets."""
     if _local_hub is not None:
         loop, deliver = _local_hub
         if not loop.is_closed():
@@ -129,7 +136,7 @@ def _hand_to_local_hub(group: str, message: dict[str, Any]) -> None:
 
 
 class _LoopTransport:
-    """Sends through any layer on the background loop, one after another, from a bounded queue."""
+    """Sends through any channel layer, on the background loop, one message after another, from a bounded queue."""
 
     def __init__(self, layer: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._layer = layer
@@ -142,7 +149,7 @@ class _LoopTransport:
 
     def __call__(self, group: str, message: dict[str, Any]) -> None:
         if len(self._queue) >= conf.PUBLISH_QUEUE_MAX:
-            log_lost(OverflowError(f"{conf.PUBLISH_QUEUE_MAX} pushes wait already"))
+            log_lost(OverflowError(f"the queue is full, {conf.PUBLISH_QUEUE_MAX} pushes wait already"))
             return
         self._queue.append((time.monotonic() + conf.PUBLISH_SECONDS, group, message))
         self._loop.call_soon_threadsafe(self._start)
@@ -154,8 +161,8 @@ class _LoopTransport:
         self._wake.set()
 
     def flush(self, timeout: float) -> None:
-        """Wait until all that was handed over is sent or given up, but not longer than ``timeout`` seconds."""
-        # On the loop, which comes to that after all that was handed over before.
+        """Wait, for ``timeout`` seconds at most, until all queued messages are sent or given up."""
+        # The loop runs this after the `_start` calls of all earlier messages, so `_idle` is up to date by then.
         idle = asyncio.run_coroutine_threadsafe(self._idle.wait(), self._loop)
         concurrent.futures.wait([idle], timeout=timeout)
         idle.cancel()
@@ -181,7 +188,7 @@ class _LoopTransport:
 
 
 def _reset(*, setting: str, **_kwargs: Any) -> None:
-    """Forget the transports when tests change the layer."""
+    """Drop the transports when a test changes the layer's settings."""
     if setting in ("CHANNEL_LAYERS", "CATMAID_NOTIFY_CHANNEL_LAYER"):
         _transports.clear()
 

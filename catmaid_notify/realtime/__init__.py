@@ -1,1 +1,1 @@
-"""The ASGI server's side: sockets, their groups in the channel layer, and the duties of the hub."""
+"""ASGI side of the app: WebSocket consumers, the hub with its background tasks, groups, subscriptions."""

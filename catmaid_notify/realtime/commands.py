@@ -1,4 +1,4 @@
-"""What a client says: how much it may, and the answers to frames of our own dialect."""
+"""Client frames: rate and size limits, pings, topic requests; and the `hello` frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catmaid_notify.realtime.subscriptions import SubscriptionManager
 
 
 class CommandHandler:
-    """Acts on what comes through one socket."""
+    """Handles the frames that a client sends through one socket."""
 
     def __init__(self, socket: Socket, subscriptions: SubscriptionManager) -> None:
         self._socket = socket
@@ -24,7 +24,7 @@ class CommandHandler:
         self._frames_since = time.monotonic()
 
     def handle(self, event: dict[str, Any]) -> None:
-        """Take a ``websocket.receive`` event. What plain clients send counts, and is ignored."""
+        """Handle a ``websocket.receive`` event. Frames of plain clients count for the limits and are ignored."""
         if self._socket.is_closing:
             return
         if self._is_too_much(event):
@@ -43,9 +43,10 @@ class CommandHandler:
             elif event in (Event.SUBSCRIBE, Event.UNSUBSCRIBE, Event.PUBLISH):
                 asked = (received.get("topic"), received.get("ref"), payload)
                 is_within = self._subscriptions.submit(self._socket, Event(event), *asked)
-                self._frames -= is_within  # a socket may ask for all its topics at once, on top of its other frames
+                # A page that connects again subscribes to all its topics at once. Those frames count for no limit.
+                self._frames -= is_within
         except InvalidEvent:
-            pass  # something that JSON can't repeat, such as half a surrogate
+            pass  # the answer can't repeat `ref`, `topic` or `nonce`: JSON takes no lone surrogates
 
     def _is_too_much(self, event: dict[str, Any]) -> bool:
         now = time.monotonic()
@@ -57,7 +58,11 @@ class CommandHandler:
 
 
 def hello(key: str) -> str:
-    """The greeting: who the server takes the client for, and its intervals."""
+    """Return the `hello` frame: the client's user, intervals in milliseconds, the version.
+
+    Args:
+        key: `protocol.user_key` of the user.
+    """
     return frame(
         Event.HELLO,
         {
@@ -71,7 +76,7 @@ def hello(key: str) -> str:
 
 
 def _parse(text: Any) -> dict[str, Any]:
-    """Return a frame of our own dialect; an empty one where it is none, which counts for nothing."""
+    """Parse a frame of the v1 dialect; return an empty dictionary if it is not a JSON object."""
     try:
         received = json.loads(text)
     except (ValueError, TypeError, RecursionError):

@@ -1,6 +1,6 @@
-"""The ASGI endpoints, all below ``/channels/``: the socket of updates, and the health of this process.
+"""ASGI endpoints below ``/channels/``: the WebSocket for updates, and the health check.
 
-Plain ASGI applications, async from end to end: Daphne can't stop while a sync consumer waits for its event loop.
+They are plain ASGI applications without sync code: Daphne can't stop while a sync consumer waits for its event loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ security_logger = logging.getLogger("catmaid_notify.security")
 logger = logging.getLogger("catmaid_notify")
 
 CLOSE_SECONDS: Final = 2.0
-"""How long a client may take to read that it is closed; then the connection is cut."""
+"""Deadline for the closing handshake; then the connection is aborted."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -32,7 +32,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class UpdatesConsumer:
-    """One WebSocket at ``/channels/updates/``. Groups come from the session's user, never from what a client says."""
+    """One WebSocket at ``/channels/updates/``. Its group comes from the session's user, never from a client's frame."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -57,7 +57,7 @@ class UpdatesConsumer:
             self._log("origin", 403)
             await self._send({"type": "websocket.close"})
             return
-        # Accept before asking the database: a refused handshake tells a script nothing, a close code does.
+        # Accept before the database is asked: scripts can read a close code, but not the status of a refused handshake.
         offered = [name for name in self._scope.get("subprotocols", ()) if name.startswith("catmaid-notify.")]
         is_v1 = SUBPROTOCOL in offered
         await self._send(
@@ -70,7 +70,7 @@ class UpdatesConsumer:
             sign_in = await sign_in_of(self._scope)
         except Exception as error:  # noqa: BLE001 - the database is away, or a backend of the site fails
             reason = f"{type(error).__name__}: {error}"
-            logger.warning("Socket refused, nothing says whose it is: reason=%s", reason)
+            logger.warning("Socket refused, its sign-in can't be checked: reason=%s", reason)
             await self._close_now(Close.NO_BROKER)
             return
         if sign_in is None:
@@ -101,18 +101,18 @@ class UpdatesConsumer:
             commands.handle(event)
 
     def _close_soon(self, code: int) -> None:
-        """Close from code that can't wait, such as the hub's."""
+        """Close the socket in a task, for callers that must not wait, such as the hub."""
         self._closing = asyncio.get_running_loop().create_task(self._close_now(code))
 
     async def _close_now(self, code: int) -> None:
         if code != Close.NO_BROKER:
             self._log(Close(code).name.lower(), code)
-        # Before closing, which waits for whoever doesn't read.
+        # The timer starts first: closing waits for a client that doesn't read.
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, server_transport.cut, self._send)
         try:
             await self._send({"type": "websocket.close", "code": int(code)})
-        except Exception as error:  # noqa: BLE001 - servers raise different ones when the client was faster
-            logger.debug("Socket not closed, the client was faster: reason=%r", error)
+        except Exception as error:  # noqa: BLE001 - servers raise different errors if the client has closed already
+            logger.debug("Socket not closed, the client has closed it: reason=%r", error)
 
     def _log(self, why: str, code: int) -> None:
         origin = b",".join(value for name, value in self._scope["headers"] if name.lower() == b"origin")
@@ -126,7 +126,7 @@ class UpdatesConsumer:
 
 
 class HealthConsumer:
-    """``/channels/health/``: whether the broker, the database and the hub of this process are well, as JSON."""
+    """Health check at ``/channels/health/``: state of the broker, the database and the hub of this process, as JSON."""
 
     @classmethod
     def as_asgi(cls) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

@@ -1,4 +1,4 @@
-"""Groups of the channel layer: the local sockets of each, and the one channel by which this loop is in all of them."""
+"""Local members of channel-layer groups, and the memberships of this loop's one channel."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ class LocalGroup:
 
     def __init__(self, pk: Any) -> None:
         self.pk = pk
-        """The user whose group this is; ``None``: a topic's."""
+        """Primary key of the group's user; ``None`` for a topic's group."""
         self.join_task: asyncio.Task[None] | None = None
-        """``None`` once the layer sends us what goes to the group."""
+        """Task that joins the group in the layer; ``None`` once that is done."""
         self.sockets: set[Socket] = set()
         self.pushed: dict[int, float] = {}
-        """Ids of the stored messages that went to this group here, and when; what reconciling needs not push again."""
+        """Stored messages that this process has pushed to the group: primary key → time. Reconciling skips them."""
         self.leave_timer: asyncio.TimerHandle | None = None
+        """Timer that leaves the group; set while it has no sockets."""
 
 
 class LocalGroups:
-    """The groups of one loop. The first socket of a group joins it, the last one leaving lingers."""
+    """Groups of one loop. The first socket of a group joins it; the group is left some seconds after the last one."""
 
     def __init__(self, layer: Any) -> None:
         self._layer = layer
         self._channel = ""
         self._channel_lock = asyncio.Lock()
         self.by_name: dict[str, LocalGroup] = {}
-        """Groups that have sockets here, or had some seconds ago."""
+        """Groups with local sockets, and those that lost the last one within ``GROUP_LINGER_SECONDS``."""
         self._leave_tasks: set[asyncio.Task[None]] = set()
 
     def user_groups(self) -> Iterator[tuple[str, LocalGroup]]:
-        """Yield the groups of users that have sockets here."""
+        """Yield names and groups of users with local sockets."""
         return (
             (group, local_group)
             for group, local_group in self.by_name.items()
@@ -50,10 +51,15 @@ class LocalGroups:
         )
 
     async def enter(self, socket: Socket, group: str, *, pk: Any = None) -> None:
-        """Let a socket get what goes to a group; returns once the layer has the membership.
+        """Add a socket to a group; returns when the layer has the membership.
+
+        Args:
+            socket: open socket of this loop.
+            group: name of the group in the layer.
+            pk: primary key of the user, if this is a user's group.
 
         Raises:
-            BrokerUnavailable: the layer did not answer in time.
+            BrokerUnavailable: the layer failed or did not answer in time. The socket is not in the group then.
         """
         local_group = self.by_name.get(group)
         if local_group is None:
@@ -66,14 +72,14 @@ class LocalGroups:
         if local_group.join_task is None:
             return
         try:
-            # Shielded: others may wait for the same membership.
+            # Shielded: other sockets may wait for the same task.
             await asyncio.shield(local_group.join_task)
         except BaseException:
             self.exit(socket, group)
             raise
 
     def exit(self, socket: Socket, group: str) -> None:
-        """Take a socket out; the group is left some seconds after the last one, so that a reload costs nothing."""
+        """Remove a socket from a group. An empty group is left later, so that a page reload costs no broker calls."""
         local_group = self.by_name.get(group)
         if local_group is None:
             return
@@ -85,7 +91,11 @@ class LocalGroups:
             )
 
     async def channel(self) -> str:
-        """Return the channel, made by whoever needs it first; layers may take their time to make one."""
+        """Return the name of this loop's channel, made at the first call.
+
+        Raises:
+            Exception: any error of the layer, or `TimeoutError`.
+        """
         async with self._channel_lock:
             if not self._channel:
                 async with asyncio.timeout(conf.CONNECT_SECONDS):
@@ -93,17 +103,21 @@ class LocalGroups:
             return self._channel
 
     async def join_again(self, *others: str) -> None:
-        """Join all groups once more, and some others, for layers that forget who is in a group.
+        """Join all groups again, for layers that forget memberships.
+
+        Args:
+            others: further groups to join.
 
         Raises:
-            Exception: what the layer raises, or a time-out; some groups may have been joined by then.
+            Exception: any error of the layer, or `TimeoutError`. Some groups may have been joined by then.
         """
         channel = await self.channel()
         for group in (*others, *self.by_name):
             async with asyncio.timeout(conf.CONNECT_SECONDS):
                 await self._layer.group_add(group, channel)
             if group not in others and group not in self.by_name:
-                await self._discard(group)  # left meanwhile; the layer may have seen both in the other order
+                # Left during the call. The layer may have handled the leave before the join.
+                await self._discard(group)
 
     async def _join(self, group: str, local_group: LocalGroup) -> None:
         try:
@@ -116,7 +130,7 @@ class LocalGroups:
             if isinstance(error, BrokerUnavailable):
                 raise
             raise BrokerUnavailable(
-                f"The channel layer can't join {group!r}: {type(error).__name__}: {error}"
+                f"The channel layer can't join the group {group!r}: {type(error).__name__}: {error}"
             ) from error
         local_group.join_task = None
 
@@ -133,7 +147,8 @@ class LocalGroups:
         try:
             async with asyncio.timeout(conf.CONNECT_SECONDS):
                 await self._layer.group_discard(group, self._channel)
-            if group in self.by_name:  # somebody came meanwhile; the layer may have seen both in the other order
+            if group in self.by_name:
+                # Joined again during the call. The layer may have handled the join before the leave.
                 await self._layer.group_add(group, self._channel)
-        except Exception as error:  # noqa: BLE001 - nobody waits; at worst we receive what nobody wants
+        except Exception as error:  # noqa: BLE001 - a membership that is left over costs a few unwanted messages only
             logger.debug("Group not left: group=%s reason=%s", group, error)

@@ -1,4 +1,4 @@
-"""Whether this process can do its work: what ``/channels/health/`` says. Nothing of it is secret."""
+"""Health report of this process, for ``/channels/health/``. It is public, so it contains no secrets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from django.db import connection
 from catmaid_notify.realtime.hub import Hub
 
 TIMEOUT_SECONDS: Final = 5.0
-"""How long a part may take to answer before it counts as failing."""
+"""Deadline for the answer of a part; a later one counts as failing."""
 CACHE_SECONDS: Final = 1.0
-"""How long a report is given again: anyone may ask, so asking must not cost a query each time."""
+"""Time for which a report is reused: anybody may request it, so a request must not cost a query each."""
 
 Report = tuple[int, bytes]
 
 
 class _Checks:
-    """The last report about one hub, and the lock that lets one check run at a time."""
+    """Cached report of one hub, and a lock that lets one check run at a time."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -35,7 +35,7 @@ _checks: weakref.WeakKeyDictionary[Hub, _Checks] = weakref.WeakKeyDictionary()
 
 
 async def report(hub: Hub) -> Report:
-    """Return the HTTP status (200 or 503) and the JSON."""
+    """Return the HTTP status (200 or 503) and the JSON body. The report is at most `CACHE_SECONDS` old."""
     checks = _checks.setdefault(hub, _Checks())
     async with checks.lock:
         if time.monotonic() - checks.made >= CACHE_SECONDS:

@@ -1,4 +1,4 @@
-"""Signs of life: each socket is asked for one now and then, and closed when it gives none."""
+"""Application-level pings: each socket is pinged at intervals, and closed if it does not answer."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from catmaid_notify.protocol import Close
 from catmaid_notify.realtime.socket import Socket
 
 PAUSE_SECONDS: Final = 0.02
-"""How long those wait at most that are due next: of many sockets one is due all the time."""
+"""Shortest sleep of the loop. Of many sockets one is always due, so pings may be late by this much."""
 AT_ONCE: Final = 10
-"""Pings after which the loop gets a turn for messages."""
+"""Pings after which the event loop gets a turn for messages."""
 
 Due = deque[tuple[float, Socket]]
+"""Sockets with the times at which they are due, in order."""
 
 
 class Heartbeat:
     """Pings the sockets of one loop. All methods belong to that loop.
 
-    Messages don't wait until thousands are pinged: each is pinged when it is due, and few at once.
+    Each socket has its own due time, so thousands of pings are spread over the interval and don't delay messages.
     """
 
     def __init__(self, alive: Collection[Socket]) -> None:
-        """``alive`` are those that are open; others are forgotten."""
+        """Make a heartbeat for the sockets in ``alive``, a live collection. A socket that leaves it is forgotten."""
         self._alive = alive
         self._due: Due = deque()
         self._pinged: Due = deque()
 
     def watch(self, socket: Socket) -> None:
-        """Ping a new socket from now on."""
+        """Ping a socket, for the first time after ``PING_SECONDS``."""
         self._due.append((time.monotonic() + conf.PING_SECONDS, socket))
 
     async def run_forever(self) -> None:
-        """Ping each socket once an interval, in the order in which they came; close those that don't answer."""
+        """Ping each socket once per interval; close those whose answer is overdue."""
         while True:
             now = time.monotonic()
             await self._ping(now)
@@ -52,7 +53,7 @@ class Heartbeat:
             if socket in self._alive:
                 socket.ping()
                 self._due.append((now + conf.PING_SECONDS, socket))
-                # Not from `now`, which may be earlier than what the socket compares with.
+                # A new time, not `now`: `Socket.is_overdue` compares with the time of its ping, which is later.
                 self._pinged.append((time.monotonic() + conf.PONG_SECONDS, socket))
                 at_once += 1
                 if at_once % AT_ONCE == 0:
@@ -66,6 +67,6 @@ class Heartbeat:
 
 
 def until_due(now: float, *queues: Due) -> float:
-    """Return the seconds until the first of those is due who are first in their queues, within bounds."""
+    """Return the seconds to sleep: until the first entry of a queue is due, within bounds."""
     due = min((queue[0][0] for queue in queues if queue), default=math.inf)
     return min(1.0, conf.PING_SECONDS / 4, conf.PONG_SECONDS / 4, max(PAUSE_SECONDS, due - now))

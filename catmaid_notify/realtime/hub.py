@@ -1,7 +1,8 @@
-"""One channel of the layer for a process: groups on one side, local sockets on the other.
+"""Hub: connects all local sockets of an event loop with one channel of the channel layer.
 
-Channels' usual consumer has a channel, a group membership and a task for each socket. The hub owns one channel for all;
-the first local socket of a group joins it, the last one leaving lingers, and a frame is encoded once, by its sender.
+Channels' consumers have a channel, a group membership and a task per socket. The hub has one channel for all sockets.
+The first local socket of a group joins it, and it is left some seconds after the last one. The sender encodes a frame
+once for all sockets.
 """
 
 from __future__ import annotations
@@ -33,19 +34,22 @@ from catmaid_notify.utils.asyncio import being_cancelled, set_within
 logger = logging.getLogger("catmaid_notify")
 
 AGE_SLACK_SECONDS = 1.0
-"""How much older than its socket a message may seem: databases round, and losing one is worse than showing it twice."""
+"""Tolerance when ages of messages and sockets are compared: the database's clock and rounding differ from ours.
+
+Losing a message is worse than showing it twice.
+"""
 RETRY_SECONDS = 2.0
-"""How long to wait before the layer is asked again after an error."""
+"""Pause after an error of the layer."""
 GROUP_EXPIRY_SECONDS = 86400
-"""After how long a layer that doesn't say it may forget who is in a group; the default of Channels' specification."""
+"""Expiry of memberships for layers without ``group_expiry``: the default of Channels' specification."""
 JOIN_AGAIN_SECONDS_MAX = 3600
-"""How late it is found out that a layer has forgotten our groups where nothing failed."""
+"""Longest interval between two joins of all groups. A layer may forget memberships without an error."""
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
 
 
 def get_hub() -> Hub:
-    """Return the hub of the running loop, started at the first call: Daphne has no lifespan events."""
+    """Return the hub of the running loop. The first call starts it, since Daphne has no lifespan events."""
     loop = asyncio.get_running_loop()
     found = _hubs.get(loop)
     if found is None:
@@ -55,7 +59,7 @@ def get_hub() -> Hub:
 
 
 class Hub:
-    """Connects one loop's sockets with the channel layer. All methods belong to that loop."""
+    """Delivers the channel layer's messages to one loop's sockets. All methods belong to that loop."""
 
     def __init__(self) -> None:
         configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
@@ -73,7 +77,7 @@ class Hub:
         self.reconciler = reconcile.Reconciler()
 
     def start(self) -> None:
-        """Start receiving, reconciling, pinging and checking."""
+        """Start the background tasks: receiving, reconciling, pings, session checks, presence, permission checks."""
         push.set_local_hub(asyncio.get_running_loop(), self.deliver)
         duties = (
             self._receive_forever(),
@@ -90,35 +94,36 @@ class Hub:
 
     @property
     def sockets(self) -> int:
-        """Open sockets of this process."""
+        """Number of open sockets."""
         return len(self._alive)
 
     @property
     def is_well(self) -> bool:
-        """Whether all tasks of the hub run."""
+        """True while all background tasks run."""
         return bool(self._duties) and not any(duty.done() for duty in self._duties)
 
     async def check_layer(self, seconds: float) -> bool:
-        """Return whether the channel layer answers within so many seconds."""
+        """Return true if the channel layer takes a message within ``seconds`` and reports no outage."""
         if self._layer is None:
             return False
         try:
             async with asyncio.timeout(seconds):
-                await self._groups.channel()  # else the receiving side of a process that has just begun looks broken
-                # A group of our own, so nobody gets what is sent to find out whether sending works.
+                # A process that has just started has no receiving connection yet; without this it would look broken.
+                await self._groups.channel()
+                # Nobody joins this group, so nobody gets the message.
                 await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
         except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
-            logger.debug("Channel layer not well: reason=%s: %s", type(error).__name__, error)
+            logger.debug("Channel layer check failed: reason=%s: %s", type(error).__name__, error)
             return False
         return not getattr(self._layer, "state", "")
 
     # Sockets
 
     async def join(self, socket: Socket) -> None:
-        """Let a socket get what goes to its user; returns once the layer has the membership.
+        """Add a socket to the group of its user; returns when the layer has the membership.
 
         Raises:
-            BrokerUnavailable: the layer did not answer in time.
+            BrokerUnavailable: the layer failed or did not answer in time. The socket has left the hub then.
         """
         self._alive.add(socket)
         self._presence.add(socket.sign_in.user_pk)
@@ -131,7 +136,7 @@ class Hub:
             raise
 
     def leave(self, socket: Socket) -> None:
-        """Forget a socket."""
+        """Remove a socket and stop sending to it. Removing it twice is harmless."""
         if socket in self._alive:
             self._alive.discard(socket)
             self._presence.remove(socket.sign_in.user_pk)
@@ -140,17 +145,21 @@ class Hub:
         self._groups.exit(socket, socket.group)
 
     def count(self, group: str) -> int:
-        """Return how many sockets of this group are open here."""
+        """Return the number of local sockets in a group."""
         local_group = self._groups.by_name.get(group)
         return len(local_group.sockets) if local_group else 0
 
     # Messages
 
     def deliver(self, group: str, message: dict[str, Any], *, age: float = 0) -> None:
-        """Send a message of the layer to the local sockets of its group.
+        """Send a message of the layer to the local sockets of its group, or carry out a control message.
 
-        What is ``age`` seconds old is not sent to plain sockets that came later: they have asked for what was there
-        and would show it twice, while clients of our own dialect drop what they know.
+        Args:
+            group: name of the group.
+            message: a `protocol.LayerMessage`. It may come from other code, so any part of it may be malformed.
+            age: age of the message in seconds; 0 for one that has just been sent. Plain sockets that were opened after
+                the message was created don't get it: their page has fetched it, and would show it twice. Clients of the
+                v1 dialect drop messages that they know.
         """
         sockets = self._recipients(group, message)
         if not sockets:
@@ -165,12 +174,12 @@ class Hub:
         local_group = self._groups.by_name.get(group)
         if isinstance(message_id, int) and local_group is not None:
             if message_id in local_group.pushed:
-                return  # reconciling was faster than the broker, or the broker delivered twice
+                return  # reconciling has pushed it before the broker's copy arrived, or it was delivered twice
             local_group.pushed[message_id] = time.monotonic()
         created = time.monotonic() - age + AGE_SLACK_SECONDS if age else math.inf
         plain_size, v1_size = size_of(plain_text or ""), size_of(v1_text or "")
         if max(plain_size, v1_size) > conf.UNACKED_BYTES_MAX // 2:
-            # Somebody else's: what is published by this app is much smaller. It would close all sockets of the group.
+            # From other code: the frames of this app are much smaller. Sending it would close all sockets of the group.
             logger.warning("Frame dropped, too large: group=%.100r bytes=%d", group, max(plain_size, v1_size))
             return
         for socket in sockets:
@@ -181,13 +190,13 @@ class Hub:
                 socket.push(plain_text, plain_size)
 
     def _handle_control_message(self, group: str, message: dict[str, Any], sockets: Sequence[Socket]) -> bool:
-        """Carry out an order about these sockets; return false for a message that only looks like one."""
+        """Carry out a control message for these sockets; return false if it is malformed."""
         return self._revalidator.handle_control_message(message, sockets) or self.subscriptions.handle_control_message(
             group, message, sockets
         )
 
     def _recipients(self, group: str, message: dict[str, Any]) -> Sequence[Socket]:
-        """Return the sockets that a message is for. Copied: a socket that is closed meanwhile leaves its group."""
+        """Return the sockets that a message is for, as a copy: closing a socket removes it from its group."""
         if group == EVERYONE:
             return self._recipients_in_everyone(message.get("to"))
         local_group = self._groups.by_name.get(group)
@@ -216,7 +225,7 @@ class Hub:
             try:
                 channel = await self._groups.channel()
                 if hasattr(self._layer, "listen"):
-                    self._layer.listen(channel, self._dispatch)  # what is received below is nothing, then
+                    self._layer.listen(channel, self._dispatch)  # `_receive` below then never gets a message
                 await self._layer.group_add(EVERYONE, channel)
                 if failed:
                     failed = False
@@ -230,9 +239,10 @@ class Hub:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _receive(self, channel: str) -> None:
-        """Receive until nothing has come for as long as the layer's driver waits.
+        """Receive messages until the layer's driver ends an idle wait with a time-out.
 
-        redis-py 8 gives up when channels_redis would ask again, and its time-out is not Python's.
+        redis-py 8 raises its own ``TimeoutError``, not Python's, after an idle wait at whose end channels_redis would
+        only ask again. An early time-out is an error.
         """
         while True:
             asked = time.monotonic()
@@ -252,9 +262,9 @@ class Hub:
             self.deliver(group, message)
 
     async def _join_again_forever(self) -> None:
-        """Stay in our groups where the layer forgets them: after its ``group_expiry``, and when its server restarts."""
+        """Join all groups again before the layer forgets them (``group_expiry``), and after each of its failures."""
         if self._layer is None or hasattr(self._layer, "on_connected"):
-            await asyncio.Event().wait()  # such a layer keeps them itself
+            await asyncio.Event().wait()  # a layer with `on_connected` joins its groups again by itself
         expiry = getattr(self._layer, "group_expiry", None) or GROUP_EXPIRY_SECONDS
         while True:
             await set_within(self._join_again_now, min(expiry / 4, JOIN_AGAIN_SECONDS_MAX))
@@ -268,7 +278,7 @@ class Hub:
                 await asyncio.sleep(RETRY_SECONDS)
                 self._join_again_now.set()
             else:
-                self._reconcile_now.set()
+                self._reconcile_now.set()  # messages may have been lost while the memberships were
 
     # Reconciling
 
@@ -282,7 +292,7 @@ class Hub:
         local_groups = {local_group.pk: (group, local_group) for group, local_group in self._groups.user_groups()}
         try:
             missed = await self.reconciler.find_missed(list(local_groups))
-        except Exception as error:  # noqa: BLE001 - a database that is away comes back; the next round looks further back
+        except Exception as error:  # noqa: BLE001 - the next round looks back to the last one that succeeded
             logger.warning("Reconciling failed, trying again: reason=%s: %s", type(error).__name__, error)
             return
         pushed = 0
@@ -308,4 +318,4 @@ class Hub:
     def _on_task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("A task of the hub ended: reason=%r", task.exception(), exc_info=task.exception())
+            logger.error("Background task of the hub ended: reason=%r", task.exception(), exc_info=task.exception())

@@ -1,4 +1,4 @@
-"""Writes down who is there, for `presence`: what has changed, every two seconds, in batches."""
+"""Presence rows of this process's sockets, for `presence`. Changes are written every two seconds, in batches."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from catmaid_notify.utils.chunks import batches
 logger = logging.getLogger("catmaid_notify")
 
 WRITE_SECONDS: Final = 2.0
-"""How late others may learn that somebody came or went."""
+"""Interval of writing, and so the delay with which other processes see a change."""
 ROWS_PER_STATEMENT: Final = 500
 FORGET_SECONDS: Final = 300
-"""How long the rows of a process that has died are kept; it may have been stopped only."""
+"""Time after which the rows of a silent process are deleted. It may only be suspended, so this is long."""
 
 Place = tuple[str, Any]
-"""A topic (empty: none in particular) and the primary key of a user."""
+"""A topic (empty: the site as a whole) and the primary key of a user."""
 
 
 class PresenceWriter:
-    """Counts the sockets of one loop. All methods belong to that loop."""
+    """Counts sockets by user and topic, and writes the counts to the database. All methods belong to one loop."""
 
     def __init__(self) -> None:
         self._id = uuid.uuid4().hex
@@ -42,12 +42,12 @@ class PresenceWriter:
         self._beat_due = 0.0
 
     def add(self, pk: Any, topic: str = "") -> None:
-        """Note that a socket of this user has come, or follows a topic."""
+        """Count a new socket of a user, or a socket that has subscribed to ``topic``."""
         self._counts[topic, pk] += 1
         self._changed.add((topic, pk))
 
     def remove(self, pk: Any, topic: str = "") -> None:
-        """Note that it has gone, or follows no more."""
+        """Take back one `add`."""
         place = (topic, pk)
         self._counts[place] -= 1
         if self._counts[place] <= 0:
@@ -55,7 +55,7 @@ class PresenceWriter:
         self._changed.add(place)
 
     async def run_forever(self) -> None:
-        """Write what has changed, and say that this process lives."""
+        """Write changed counts, and renew the row that says that this process is alive."""
         while True:
             await asyncio.sleep(min(WRITE_SECONDS, conf.PRESENCE_SECONDS))
             beat = time.monotonic() >= self._beat_due
@@ -71,17 +71,18 @@ class PresenceWriter:
         if beat:
             self._beat_due = time.monotonic() + conf.PRESENCE_SECONDS
             if await db_threads.ask(_beat, self._id):
-                self._changed |= set(self._counts)  # our rows are gone, or never were there
+                # Another process has deleted this one's rows, or they were never written.
+                self._changed |= set(self._counts)
         changed, self._changed = self._changed, set()
         try:
             await db_threads.ask(_write, self._id, {place: self._counts.get(place, 0) for place in changed})
         except BaseException:
-            self._changed |= changed
+            self._changed |= changed  # for the next try
             raise
 
 
 def _beat(server: str) -> bool:
-    """Say that this process lives, and forget those that don't; return whether its row had to be made."""
+    """Renew the row of this process and delete dead processes with their rows; return true if the row was missing."""
     using = router.db_for_write(SocketServer)
     servers = SocketServer.objects.using(using)
     made = not servers.filter(pk=server).update(seen=Now())

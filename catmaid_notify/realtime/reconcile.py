@@ -1,8 +1,8 @@
-"""Inbox → what was not pushed here: the mechanism that makes a lost push late instead of lost.
+"""Periodic look-up of unread messages whose push may have been lost. A lost push is thus late by one round.
 
-No cursor over ids: ids are handed out before commit, so row 5 can appear after row 6 was read. Each round asks for what
-was created since the last one that succeeded, and a minute more for transactions that were open meanwhile; the caller
-knows what it has pushed already. Times are the database's own, so no clock of ours matters.
+There is no cursor over ids: a database hands ids out before commit, so row 5 can appear after row 6 was read. Each
+round reads the messages created since the last successful round, and a minute more for transactions that were open
+meanwhile. The caller skips messages that it has pushed. All times are the database's, so local clocks don't matter.
 """
 
 from __future__ import annotations
@@ -20,25 +20,32 @@ from catmaid_notify.utils.chunks import batches
 
 USERS_PER_QUERY = 1000
 RECENT_MAX = 2000
-"""Messages of all users of late, up to which each of them is looked at."""
+"""Largest number of recent messages, of all users, that are filtered here instead of in the database."""
 
 
 class Reconciler:
-    """Remembers when the last successful round was."""
+    """Finds messages whose push may have been lost; remembers the time of the last successful round."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
 
     @property
     def memory_seconds(self) -> float:
-        """How long a caller must remember what it pushed: as far as the next rounds look back, and some more."""
+        """Time for which a caller must remember pushed messages. It is longer than the next rounds look back."""
         return time.monotonic() - self._since + conf.RECONCILE_SECONDS + 2 * conf.RECONCILE_OVERLAP_SECONDS
 
     async def find_missed(self, pks: list[Any]) -> list[tuple[Message, float]]:
-        """Return the unread messages of these users since the last round, oldest first, each with its age in seconds.
+        """Return the recent unread messages of users, some of which may have been pushed already.
+
+        Args:
+            pks: primary keys of users.
+
+        Returns:
+            Messages with their ages in seconds, oldest first; of more than `USERS_PER_QUERY` users, oldest first per
+            query.
 
         Raises:
-            django.db.Error: what the database says; the next round then looks back to the last one that succeeded.
+            django.db.Error: the query failed. The next round then looks back to the last successful one.
         """
         started = time.monotonic()
         seconds = started - self._since + conf.RECONCILE_OVERLAP_SECONDS
@@ -61,9 +68,9 @@ def _created_within(pks: list[Any], seconds: float) -> list[tuple[Message, float
 
 
 def _pick_recent(created: MessageQuerySet, pks: list[Any]) -> list[int] | None:
-    """Return the ids of those that are these users', ``None`` if there are too many of all users to look at each.
+    """Return the ids of the recent messages of users; ``None`` if all users together have more than `RECENT_MAX`.
 
-    To name thousands of users to the database takes longer than to look at what all users have got of late.
+    A query that names thousands of users takes longer than one that reads the few recent messages of all users.
     """
     rows = list(created.values_list("pk", "user_id")[: RECENT_MAX + 1])
     if len(rows) > RECENT_MAX:

@@ -1,7 +1,7 @@
-"""Signed in stays signed in only as long as it is true: closes the sockets whose sign-in has ended.
+"""Revalidation of the sessions of open sockets; sockets whose sign-in has ended are closed.
 
-Within a moment when a process of the site says so (`signal_handlers`), at the end of a session as far as it is known,
-and otherwise at the next round, which looks at all sockets of this process with a few queries.
+A socket is closed at once when a process of the site announces the change (`signal_handlers`), at the known end of its
+session, and else at the next round, which checks all sockets of this process with a few queries.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from catmaid_notify.utils.asyncio import set_within
 logger = logging.getLogger("catmaid_notify")
 
 GRACE_SECONDS: Final = 0.5
-"""How long after a change of a user its sockets are checked: the view that has changed the password is about to give
-the page a new session, and some more changes may follow."""
+"""Delay between a change of a user and the check of its sockets. A view that changes the password then gives the page
+a new session, and further changes may follow."""
 
 
 class SessionRevalidator:
-    """Watches over the sockets of one loop. All methods belong to that loop."""
+    """Rechecks the sign-in of one loop's sockets. All methods belong to that loop."""
 
     def __init__(self, sockets: Collection[Socket]) -> None:
         self._sockets = sockets
@@ -41,12 +41,12 @@ class SessionRevalidator:
         self._wake = asyncio.Event()
 
     def watch(self, socket: Socket) -> None:
-        """Take notice of a new socket: its session may be the first one to end."""
+        """Take a new socket into account: its session may be the first one to expire."""
         if socket.sign_in.expires < self._first_expiry:
             self._wake.set()
 
     def handle_control_message(self, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
-        """Act on an order about these sockets; return whether the message was one."""
+        """Carry out a control message for ``sockets``; return false if it is of another kind or malformed."""
         ended, replaced = message.get("ended"), message.get("replaced")
         if isinstance(ended, str):
             _close_session(ended, sockets)
@@ -59,7 +59,7 @@ class SessionRevalidator:
         return True
 
     async def run_forever(self) -> None:
-        """Check what is due, when it is due."""
+        """Check each socket when its check is due."""
         while True:
             await self._sleep()
             await self._check(self._take_due())
@@ -73,7 +73,7 @@ class SessionRevalidator:
         self._wake.clear()
         self._first_expiry = min((socket.sign_in.expires for socket in self._open()), default=math.inf)
         due = min(self._round_due, self._changes_due) - time.monotonic()
-        # Ends of sessions are times of the wall clock, so whoever sets that is heard after a round at most.
+        # Sessions expire by the wall clock. When somebody sets it, that has an effect after one round at most.
         await set_within(self._wake, max(0.0, min(due, self._first_expiry - time.time())))
 
     def _take_due(self) -> list[Socket]:
@@ -99,34 +99,38 @@ class SessionRevalidator:
             outage = f"{type(error).__name__}: {error}"
         else:
             outage = _outage_reason(due, failed)
-        if outage:  # what is away comes back, and so does the next round
+        if outage:  # the next round tries again; meanwhile only the known ends of sessions count
             logger.warning("Sessions not checked, trying again: reason=%s", outage)
             _close_expired(due)
             return
         for socket, why in failed.items():
-            # Not what the error says: it is the site's own, and may hold anything.
+            # Without the text of the error: a site's backend raises it, and it may contain secrets.
             key, reason = user_key(socket.sign_in.user_pk), type(why).__name__
-            logger.warning("Socket closed, nothing says whose it is: user=%.100r reason=%s", key, reason)
-            socket.close(Close.NO_BROKER)  # as a handshake of theirs is
+            logger.warning("Socket closed, its sign-in can't be checked: user=%.100r reason=%s", key, reason)
+            socket.close(Close.NO_BROKER)  # the code that a new handshake of this user gets
 
 
 def _outage_reason(due: Collection[Socket], failed: Mapping[Socket, Exception]) -> str:
-    """Return what went wrong if that is what all need, such as a cache that keeps the sessions; else nothing."""
+    """Return the error's name if the checks of several users all failed, as without the session cache; else ``""``."""
     is_outage = len(failed) == len(due) and len({socket.sign_in.user_pk for socket in failed}) > 1
     return type(next(iter(failed.values()))).__name__ if is_outage else ""
 
 
 async def _recheck(due: Sequence[Socket]) -> dict[Socket, Exception]:
-    """Close those who are not signed in any more; return those of whom nothing says so, and why.
+    """Check the sign-in of sockets; close those whose sign-in has ended.
+
+    Returns:
+        The sockets whose check failed, with the error.
 
     Raises:
-        django.db.Error: what the database says; nothing is known of those left.
+        django.db.Error: the database failed. Some sockets may have been checked by then.
     """
     try:
         outcomes = await db_threads.ask(sign_in.recheck, [socket.sign_in for socket in due])
     except DatabaseError:
         raise
-    except Exception as error:  # noqa: BLE001 - a backend of the site may fail for one, and must not for all others
+    except Exception as error:  # noqa: BLE001 - a site's backend that fails for one user must not spare all others
+        # Bisect to find the sockets that fail.
         if len(due) == 1:
             return {due[0]: error}
         middle = len(due) // 2
@@ -145,7 +149,7 @@ def _close_session(ended: str, sockets: Iterable[Socket]) -> None:
         return
     for socket in tuple(sockets):
         if socket.sign_in.session_key:
-            socket.close(Close.OTHER_USER)  # those whose session is good after all come again
+            socket.close(Close.OTHER_USER)  # clients whose session is still valid reconnect
 
 
 def _close_sockets_of(digest: str, sockets: Iterable[Socket], code: Close) -> None:
@@ -155,7 +159,7 @@ def _close_sockets_of(digest: str, sockets: Iterable[Socket], code: Close) -> No
 
 
 def _close_expired(sockets: Iterable[Socket]) -> None:
-    """Close those whose session has ended for all that we know; a handshake finds out if it was prolonged."""
+    """Close sockets whose session has expired as far as is known. If it was prolonged, the client's reconnect works."""
     for socket in sockets:
         if socket.sign_in.is_over:
             socket.close(Close.OTHER_USER)

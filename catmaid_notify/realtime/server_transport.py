@@ -1,7 +1,8 @@
-"""The connection below a socket: ASGI says neither how much of it is unsent, nor how to cut somebody off.
+"""Access to the ASGI server's transport: bytes buffered, abort. ASGI has no calls for either.
 
-To a peer that doesn't read, a server closes politely, after all that waits has been sent: never. Daphne and uvicorn let
-their transport be found behind ``send``. With other servers nothing is known and nobody cut off; their own limits hold.
+A server closes a connection after it has sent all buffered data. If the peer doesn't read, that never happens. The
+transports of Daphne and uvicorn can be reached through ``send``. With other servers both functions have no effect, and
+the server's own limits apply.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from functools import partial
 from typing import Any, Final
 
 RESET: Final = struct.pack("ii", 1, 0)
-"""``struct linger``: closing drops what is unsent, and tells the peer (socket(7))."""
+"""``struct linger`` that makes closing drop unsent data and reset the connection; see socket(7)."""
 
 
 def unsent(send: Any) -> int | None:
-    """Return how many bytes the server has taken and the system has not, ``None`` where that is not known."""
+    """Return the number of bytes in the server's send buffer, ``None`` for an unknown server.
+
+    Args:
+        send: the ``send`` callable of the ASGI application.
+    """
     transport = _transport(send)
     if hasattr(transport, "get_write_buffer_size"):  # asyncio's and uvloop's
         return int(transport.get_write_buffer_size())
@@ -27,10 +32,14 @@ def unsent(send: Any) -> int | None:
 
 
 def cut(send: Any) -> None:
-    """End the connection at once, whatever waits to be sent; does nothing where it has ended."""
+    """Abort the connection and drop unsent data. Does nothing on an ended connection or with an unknown server.
+
+    Args:
+        send: the ``send`` callable of the ASGI application.
+    """
     transport = _transport(send)
     if hasattr(transport, "abort"):
-        # asyncio's drops only what it has itself; what the system has would wait on for a peer that never reads.
+        # abort() drops asyncio's buffer only. The kernel would keep its own for a peer that never reads.
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.fileno() >= 0:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -40,6 +49,6 @@ def cut(send: Any) -> None:
 
 
 def _transport(send: Any) -> Any:
-    # Daphne gives partial(handle_reply, protocol), uvicorn a method of its protocol.
+    # Daphne passes partial(handle_reply, protocol), uvicorn a bound method of its protocol.
     protocol = send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
     return getattr(protocol, "transport", None)

@@ -1,4 +1,4 @@
-"""One socket as the hub sees it: frames out without a task each, bounded, with a deadline for signs of life."""
+"""Outgoing side of one WebSocket: sends frames without a task each, bounds unread bytes, pings the client."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Socket:
-    """Sends to one client. All methods belong to the hub's loop.
+    """Sends frames to one client. All methods belong to the hub's loop.
 
-    Most ASGI servers take a frame without suspending, so a frame is sent by stepping the coroutine of ``send`` once:
-    no task, no turn of the loop. Where it does suspend (uvicorn, when the client reads slowly), a task waits for the
-    rest, and what comes meanwhile waits in a bounded queue; nobody else is delayed.
+    Most ASGI servers take a frame without suspending. So `push` runs the coroutine of ``send`` up to its first
+    suspension, without a task or a turn of the loop. If the coroutine does suspend (uvicorn, for a client that reads
+    slowly), a task awaits the rest, and further frames wait in a bounded queue. Other sockets are not delayed.
     """
 
     __slots__ = (
@@ -46,6 +46,14 @@ class Socket:
     )
 
     def __init__(self, send: Send, *, sign_in: SignIn, is_v1: bool, on_close: Callable[[int], None]) -> None:
+        """Wrap an accepted WebSocket.
+
+        Args:
+            send: the ``send`` callable of the ASGI application.
+            sign_in: user and session of the socket.
+            is_v1: the client speaks `protocol.SUBPROTOCOL`, else the plain dialect.
+            on_close: called once with the close code; must close the connection without blocking.
+        """
         self._send = send
         self._on_close = on_close
         self._queue: deque[str] = deque()
@@ -63,9 +71,13 @@ class Socket:
         self.is_v1 = is_v1
 
     def push(self, text: str, size: int | None = None) -> None:
-        """Send a frame, or queue it behind those that wait. Never raises, never waits.
+        """Send a frame, or queue it behind earlier ones. Never raises, never waits.
 
-        ``size`` is the length of ``text`` in UTF-8 where the caller knows it.
+        A socket whose unread bytes exceed ``UNACKED_BYTES_MAX`` is closed with `Close.SILENT`.
+
+        Args:
+            text: the frame.
+            size: its length in UTF-8, if the caller knows it.
         """
         if self._closing:
             return
@@ -79,7 +91,7 @@ class Socket:
             self._send_or_queue(text, size)
 
     def _send_or_queue(self, text: str, size: int) -> None:
-        if self._closing:  # by a ping that was to be sent before
+        if self._closing:  # the ping of `_check_early` may have failed and closed the socket
             return
         if self._writer is not None:
             self._queue.append(text)
@@ -87,16 +99,17 @@ class Socket:
             return
         try:
             rest = _step(self._send({"type": "websocket.send", "text": text}))
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the other sockets get their frames all the same
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the caller still has to serve the other sockets
             self.close(Close.SILENT)
             return
         if rest is not None:
             self._writer = asyncio.get_running_loop().create_task(self._write(rest))
 
     def ping(self) -> None:
-        """Ask for a sign of life that only this ping's nonce gives, or close when the last one got none."""
+        """Send a ping with a new nonce, or close the socket if the answer to the last one is overdue."""
         if not self.is_v1:
-            # Plain clients know no ping. What the server could not get rid of says as much; the rest counts no more.
+            # Plain clients know no ping. The server's send buffer tells whether they read; data that has left it
+            # counts as read.
             self._pinged_at = time.monotonic()
             self._unacked = self._unsent_bytes
             self._was_behind = self._unacked > 0
@@ -109,25 +122,25 @@ class Socket:
             self.close(Close.SILENT)
 
     def pong(self, nonce: object) -> None:
-        """Take the answer to a ping; a wrong nonce counts for nothing."""
+        """Handle the answer to a ping: all bytes before that ping have been read. A wrong nonce is ignored."""
         if self._nonce and nonce == self._nonce:
             self._nonce = ""
             self._unacked -= self._unacked_at_ping
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the last ping has waited for its answer too long, or a plain client has not read all the while."""
+        """True if a ping has no answer after ``PONG_SECONDS``, or a plain client has left data unread that long."""
         if time.monotonic() - self._pinged_at < conf.PONG_SECONDS:
             return False
         return bool(self._nonce) or (self._was_behind and self._unsent_bytes > 0)
 
     @property
     def _unsent_bytes(self) -> int:
-        """Bytes that wait to be sent, as far as is known."""
+        """Bytes in the queue and, if known, in the server's send buffer."""
         return self._queued + (server_transport.unsent(self._send) or 0)
 
     def _check_early(self) -> None:
-        """Find out before the limit whether the client reads: much was sent since it last said so."""
+        """Check whether the client reads, before the unread bytes reach the limit."""
         if self.is_v1:
             if not self._nonce:
                 self.ping()
@@ -136,17 +149,17 @@ class Socket:
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing is sent any more."""
+        """True once the socket sends nothing any more."""
         return self._closing
 
     def close(self, code: int) -> None:
-        """Close with one of `Close`; what waits is not sent any more."""
+        """Close the socket with one of the codes in `Close`. Queued frames are dropped."""
         if not self._closing:
             self.stop_sending()
             self._on_close(code)
 
     def stop_sending(self) -> None:
-        """Send nothing any more, the frame included for which the server waits until the client reads."""
+        """Drop queued frames, also the one whose ``send`` is suspended, and ignore further ones."""
         self._closing = True
         self._queue.clear()
         if self._writer is not None:
@@ -159,11 +172,11 @@ class Socket:
                 text = self._queue.popleft()
                 self._queued -= size_of(text)
                 await self._send({"type": "websocket.send", "text": text})
-        except (Exception, asyncio.CancelledError):  # servers raise what they like when the client went meanwhile
+        except (Exception, asyncio.CancelledError):  # servers raise different errors if the client has gone
             self._writer = None
             if being_cancelled():
                 raise
-            self.close(Close.SILENT)  # frames are lost: a client that is there after all has to come again
+            self.close(Close.SILENT)  # frames are lost, so a client that is still there has to reconnect
         finally:
             self._writer = None
 
@@ -174,7 +187,7 @@ def size_of(text: str) -> int:
 
 
 def _step(awaitable: Awaitable[None]) -> Awaitable[None] | None:
-    """Run a coroutine to its first suspension; return what is left of it, ``None`` when it has ended."""
+    """Run a coroutine to its first suspension; return an awaitable for the rest, ``None`` if it has ended."""
     if not isinstance(awaitable, Coroutine):
         return awaitable
     try:
@@ -186,7 +199,7 @@ def _step(awaitable: Awaitable[None]) -> Awaitable[None] | None:
 
 @types.coroutine
 def _resume(coroutine: Coroutine[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that has been stepped: hand on what it waits for, and what comes back."""
+    """Resume a coroutine that `_step` has started. ``yielded`` is the future that it waits for."""
     while True:
         try:
             sent = yield yielded

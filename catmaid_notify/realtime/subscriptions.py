@@ -1,4 +1,4 @@
-"""What the sockets of this process follow: asked for by pages, allowed by the site, asked again every minute."""
+"""Topic subscriptions of this process's sockets: requests of pages, permission checks, periodic rechecks."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ logger = logging.getLogger("catmaid_notify")
 security_logger = logging.getLogger("catmaid_notify.security")
 
 RETRY_SECONDS: Final = 2.0
-"""How long to wait before database or broker are asked again for what a page wants to follow."""
+"""Pause before failed ``subscribe`` requests are tried again."""
 TOPICS_AT_ONCE: Final = 200
-"""Topics of one page that are asked about in one go, so that others have their turn in between."""
+"""Requests of one page that are handled together. Other pages have their turn in between."""
 USERS_AT_ONCE: Final = 1000
+"""Users per call when permissions are checked again."""
 
 QUERIES_AT_ONCE: Final = 500
+"""Permission queries that are batched into one call."""
 WORKERS: Final = 2
-"""Rounds of questions under way at the same time, so that one slow answer does not delay all others."""
+"""Batches of permission queries under way at the same time, so that one slow answer does not delay all others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Request:
-    """What a page wants."""
+    """A ``subscribe``, ``unsubscribe`` or ``publish`` frame of a page. Its fields may hold any JSON value."""
 
     event: Event
     topic: Any
@@ -47,36 +49,40 @@ class _Request:
 
 
 class _Follower:
-    """What one socket follows and wants."""
+    """Subscriptions and pending requests of one socket."""
 
     __slots__ = ("requests", "subscribe_count", "task", "topics")
 
     def __init__(self) -> None:
         self.topics: dict[str, Topic] = {}
         self.subscribe_count = 0
-        """Topics that this socket has ever asked to follow."""
+        """Number of all ``subscribe`` requests of the socket."""
         self.requests: list[_Request] = []
+        """Requests that have not been answered, in order."""
         self.task: asyncio.Task[None] | None = None
+        """Task that handles the requests; ``None`` while there are none."""
 
 
 class _PermissionQuery(NamedTuple):
+    """Request for those of ``topics`` that the user ``pk`` may follow."""
+
     pk: Any
     topics: list[Topic]
     answer: asyncio.Future[set[Topic]]
 
 
 class PermissionBatcher:
-    """Asks the site who may follow what. All methods belong to one loop."""
+    """Batches permission checks of topics. All methods belong to one loop."""
 
     def __init__(self) -> None:
         self._queries: list[_PermissionQuery] = []
         self._workers: set[asyncio.Task[None]] = set()
 
     async def allowed_topics(self, pk: Any, topics: list[Topic]) -> set[Topic]:
-        """Return those of the topics that a user may follow.
+        """Return those of ``topics`` that the user ``pk`` may follow.
 
         Raises:
-            django.db.Error: what the database says.
+            django.db.Error: the database failed.
         """
         if not topics:
             return set()
@@ -100,21 +106,21 @@ class PermissionBatcher:
                 for topic in query.topics:
                     pks[topic].add(query.pk)
             try:
-                asked = [(topic, list(who)) for topic, who in pks.items()]
-                answers = await db_threads.ask_for_page(permissions.followers_among, asked)
-            except Exception as error:  # noqa: BLE001 - it belongs to who has asked
+                topic_users = [(topic, list(users)) for topic, users in pks.items()]
+                answers = await db_threads.ask_for_page(permissions.followers_among, topic_users)
+            except Exception as error:  # noqa: BLE001 - the error is passed to the callers
                 for query in queries:
                     if not query.answer.done():
                         query.answer.set_exception(error)
                 continue
             allowed = dict(zip(pks, answers, strict=True))
             for query in queries:
-                if not query.answer.done():  # whoever has gone meanwhile wants none
+                if not query.answer.done():  # the caller may have been cancelled
                     query.answer.set_result({topic for topic in query.topics if query.pk in allowed[topic]})
 
 
 class SubscriptionManager:
-    """The followers among the sockets of one loop. All methods belong to that loop."""
+    """Manages the topic subscriptions of one loop's sockets. All methods belong to that loop."""
 
     def __init__(self, local_groups: LocalGroups, presence: PresenceWriter) -> None:
         self._groups = local_groups
@@ -125,12 +131,22 @@ class SubscriptionManager:
         self._wake = asyncio.Event()
 
     def submit(self, socket: Socket, event: Event, topic: Any, ref: Any, payload: Any) -> bool:
-        """Do what a page wants, in the order in which it asks; return whether that is one of its allowed topics.
+        """Queue a request of a page. The requests of a socket are handled in order.
+
+        Args:
+            socket: socket of the page.
+            event: ``SUBSCRIBE``, ``UNSUBSCRIBE`` or ``PUBLISH``.
+            topic: name of the topic; from the page, so any JSON value, as the next two are.
+            ref: value that the answer repeats.
+            payload: content of a ``publish`` request.
+
+        Returns:
+            True for one of the socket's first ``TOPICS_PER_SOCKET`` subscribe requests, which count for no rate limit.
 
         Raises:
-            InvalidEvent: the answer can't be written, since topic or ref can't be repeated.
+            InvalidEvent: the answer could not repeat ``topic`` or ``ref``.
         """
-        frame(event, ref=ref, topic=topic)
+        frame(event, ref=ref, topic=topic)  # raises here, where the request can still be ignored
         follower = self._followers.setdefault(socket, _Follower())
         within = False
         if event == Event.SUBSCRIBE:
@@ -142,7 +158,7 @@ class SubscriptionManager:
         return within
 
     def forget(self, socket: Socket) -> None:
-        """Let a socket that has gone follow nothing."""
+        """Drop all subscriptions and requests of a socket that has left."""
         follower = self._followers.pop(socket, None)
         if follower is None:
             return
@@ -152,7 +168,10 @@ class SubscriptionManager:
             self._unfollow(socket, follower, topic)
 
     def handle_control_message(self, group: str, message: dict[str, Any], sockets: Iterable[Socket]) -> bool:
-        """Act on an order to ask again what these sockets may follow; return whether the message was one."""
+        """Carry out an order to recheck the subscriptions of ``sockets``; return false if the message is not one.
+
+        In a topic's group the order is about that topic only, in any other group about all topics of the sockets.
+        """
         if message.get("recheck") is not True:
             return False
         for socket, follower in self._with_followers(sockets):
@@ -163,7 +182,7 @@ class SubscriptionManager:
         return True
 
     async def run_forever(self) -> None:
-        """Ask again who may follow: everybody each minute, and those for whom it is due."""
+        """Recheck permissions: of all subscriptions every ``TOPIC_CHECK_SECONDS``, of ordered ones at once."""
         loop = asyncio.get_running_loop()
         round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
         while True:
@@ -178,7 +197,7 @@ class SubscriptionManager:
             self._wake.clear()
             await self._recheck()
 
-    # What pages want
+    # Requests of pages
 
     async def _serve(self, socket: Socket, follower: _Follower) -> None:
         while follower.requests:
@@ -195,11 +214,11 @@ class SubscriptionManager:
                 if being_cancelled():
                     raise
                 reason = f"{type(error).__name__}: {error}"
-                if event == Event.SUBSCRIBE:  # database and broker come back
-                    logger.warning("Topics not followed, trying again: reason=%s", reason)
+                if event == Event.SUBSCRIBE:  # an outage of the database or the broker ends, so try the batch again
+                    logger.warning("Topics not subscribed, trying again: reason=%s", reason)
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                # Not again: what has been published would be published twice. Nothing may keep a page from the rest.
+                # No second try: a part of the batch may have been published. The page's next requests go on.
                 logger.error("Requests of a page dropped: what=%s reason=%s", event, reason, exc_info=error)
             del follower.requests[: len(batch)]
         follower.task = None
@@ -236,7 +255,10 @@ class SubscriptionManager:
                 raise outcome
 
     async def _last_value_frames(self, granted: Iterable[Topic]) -> dict[str, str]:
-        """Return the frames with the last values. Read after joining: what is published meanwhile comes as well."""
+        """Return the frames with the last values of topics, by topic name.
+
+        Call this after the groups are joined: a value that is published during the query then arrives as well.
+        """
         names = [topic.name for topic in granted if topic.declaration.keep_seconds]
         found = await db_threads.ask_for_page(last_values.load, names) if names else {}
         return {name: frame(**last_values.as_dict(value)) for name, value in found.items()}
@@ -259,8 +281,8 @@ class SubscriptionManager:
                 self._refuse(socket, request, "unknown topic")
             except permissions.PublishRefused as refused:
                 self._refuse(socket, request, str(refused))
-            except Exception as error:  # noqa: BLE001 - at most once: the page hears that it was lost
-                logger.warning("Not published: reason=%s: %s", type(error).__name__, error)
+            except Exception as error:  # noqa: BLE001 - publishing is at most once: no second try, the page is told
+                logger.warning("Event of a page not published: reason=%s: %s", type(error).__name__, error)
                 self._refuse(socket, request, "failed")
 
     def _refuse(self, socket: Socket, request: _Request, reason: str) -> None:
@@ -277,22 +299,23 @@ class SubscriptionManager:
             self._groups.exit(socket, topic.group)
             self._presence.remove(socket.sign_in.user_pk, topic.name)
 
-    # Asking again
+    # Rechecks
 
     async def _recheck(self) -> None:
+        """Check the permissions that are due, and end the subscriptions that are no longer allowed."""
         due, self._due = self._due, defaultdict(set)
         queries = (
             (topic, pks)
             for topic, sockets in due.items()
             for pks in batches({socket.sign_in.user_pk for socket in sockets}, USERS_AT_ONCE)
         )
-        for asked in _group_queries(queries):
+        for batch in _group_queries(queries):
             try:
-                answers = await db_threads.ask_for_page(permissions.followers_among, asked)
-            except Exception as error:  # noqa: BLE001 - a database that is away comes back, and so does the next round
+                answers = await db_threads.ask_for_page(permissions.followers_among, batch)
+            except Exception as error:  # noqa: BLE001 - the next round tries again
                 logger.warning("Topics not checked, trying again: reason=%s: %s", type(error).__name__, error)
                 return
-            for (topic, pks), allowed in zip(asked, answers, strict=True):
+            for (topic, pks), allowed in zip(batch, answers, strict=True):
                 self._revoke(topic, due[topic], set(pks) - allowed)
 
     def _revoke(self, topic: Topic, sockets: Iterable[Socket], pks: set[Any]) -> None:
@@ -307,7 +330,7 @@ class SubscriptionManager:
 
 
 def _select_topics(follower: _Follower, requests: Iterable[_Request]) -> tuple[list[Topic], dict[_Request, str]]:
-    """Return the topics that may be asked about, and why the other requests are refused."""
+    """Return the topics whose permissions are to be checked, and the reasons why other requests are refused."""
     wanted: dict[str, Topic] = {}
     reasons: dict[_Request, str] = {}
     for request in requests:
@@ -326,21 +349,21 @@ def _select_topics(follower: _Follower, requests: Iterable[_Request]) -> tuple[l
 
 
 def _group_queries(queries: Iterable[tuple[Topic, list[Any]]]) -> Iterator[list[tuple[Topic, list[Any]]]]:
-    """Put questions together until they are about some hundreds of users."""
-    page: list[tuple[Topic, list[Any]]] = []
+    """Group queries into batches of about `USERS_AT_ONCE` users."""
+    batch: list[tuple[Topic, list[Any]]] = []
     size = 0
     for query in queries:
-        page.append(query)
+        batch.append(query)
         size += len(query[1])
         if size >= USERS_AT_ONCE:
-            yield page
-            page, size = [], 0
-    if page:
-        yield page
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _log_refusal(socket: Socket, event: str, topic: Any, reason: str) -> None:
-    # Never what a topic's own code says: that may repeat what the page has sent.
+    # Only known reasons: the text of a topic's own code may repeat what the page has sent.
     known = reason if reason in ("unknown topic", "too many topics", "not allowed", "not allowed any more") else "-"
     security_logger.info(
         "Topic refused: what=%s why=%s topic=%.100r user=%.100r", event, known, topic, user_key(socket.sign_in.user_pk)

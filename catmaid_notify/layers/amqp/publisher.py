@@ -128,8 +128,8 @@ class Publisher:
             exchange: name of the exchange; empty for the default one.
             routing_key: routing key; for the default exchange, the name of the queue.
             body: encoded message.
-            done: called on the publisher's loop, with ``None`` when the broker has confirmed, else with the reason.
-                Without it a loss is counted and logged.
+            done: called on the publisher's loop, with ``None`` when the broker has confirmed, else with the reason; if
+                ``publish_queue`` is full, called before this method returns. Without it a loss is counted and logged.
             queue_arguments: declare the durable queue ``routing_key`` with these arguments first.
         """
         now = time.monotonic()
