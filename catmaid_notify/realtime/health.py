@@ -48,8 +48,11 @@ async def _check(hub: Hub) -> Report:
     broker, database = await asyncio.gather(hub.check_layer(TIMEOUT_SECONDS), _check_database())
     parts = {"broker": broker, "database": database, "hub": hub.is_well}
     well = all(parts.values())
+    # A duty that is tried again takes no process out of service: for many it is the database, and all would go.
+    status = "failing" if not well else "degraded" if hub.failing else "ok"
+    down = {"duties": dict.fromkeys(sorted(hub.failing), "failing")} if hub.failing else {}
     words = {name: "ok" if is_well else "failing" for name, is_well in parts.items()}
-    body = json.dumps({"status": "ok" if well else "failing", **words, "sockets": hub.sockets})
+    body = json.dumps({"status": status, **words, **down, "sockets": hub.sockets})
     return (200 if well else 503), body.encode()
 
 

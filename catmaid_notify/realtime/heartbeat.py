@@ -38,21 +38,20 @@ class Heartbeat:
         """Ping a socket, for the first time after ``PING_SECONDS``."""
         self._due.append((time.monotonic() + conf.PING_SECONDS, socket))
 
-    async def run_forever(self) -> None:
-        """Ping each socket once per interval; close those whose answer is overdue."""
-        while True:
-            now = time.monotonic()
-            await self._ping(now)
-            self._close_silent(now)
-            await asyncio.sleep(until_due(now, self._due, self._pinged))
+    async def beat(self) -> None:
+        """Take one turn: ping the sockets that are due, close those whose answer is overdue, wait for the next ones."""
+        now = time.monotonic()
+        await self._ping(now)
+        self._close_silent(now)
+        await asyncio.sleep(until_due(now, self._due, self._pinged))
 
     async def _ping(self, now: float) -> None:
         at_once = 0
         while self._due and self._due[0][0] <= now:
             _, socket = self._due.popleft()
             if socket in self._alive:
+                self._due.append((now + conf.PING_SECONDS, socket))  # first: no error ends its pings
                 socket.ping()
-                self._due.append((now + conf.PING_SECONDS, socket))
                 # A new time, not `now`: `Socket.is_overdue` compares with the time of its ping, which is later.
                 self._pinged.append((time.monotonic() + conf.PONG_SECONDS, socket))
                 at_once += 1

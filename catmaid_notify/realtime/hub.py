@@ -12,11 +12,8 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from channels.layers import channel_layers
-from django.conf import settings
 
 from catmaid_notify import push
 from catmaid_notify.auth import sessions
@@ -25,11 +22,13 @@ from catmaid_notify.protocol import CONTROL_KEYS, EVERYONE, LAYER_TYPE
 from catmaid_notify.realtime import reconcile
 from catmaid_notify.realtime.groups import LocalGroups
 from catmaid_notify.realtime.heartbeat import Heartbeat
+from catmaid_notify.realtime.layer_adapters import configured_layer
 from catmaid_notify.realtime.presence_writer import PresenceWriter
 from catmaid_notify.realtime.revocation import SessionRevalidator
 from catmaid_notify.realtime.socket import Socket, size_of
 from catmaid_notify.realtime.subscriptions import SubscriptionManager
-from catmaid_notify.utils.asyncio import being_cancelled, set_within
+from catmaid_notify.utils.asyncio import set_within
+from catmaid_notify.utils.supervision import Supervisor
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -38,12 +37,8 @@ AGE_SLACK_SECONDS = 1.0
 
 Losing a message is worse than showing it twice.
 """
-RETRY_SECONDS = 2.0
-"""Pause after an error of the layer."""
-GROUP_EXPIRY_SECONDS = 86400
-"""Expiry of memberships for layers without ``group_expiry``: the default of Channels' specification."""
-JOIN_AGAIN_SECONDS_MAX = 3600
-"""Longest interval between two joins of all groups. A layer may forget memberships without an error."""
+SESSIONS_RETRY_SECONDS_MAX = 5.0
+"""Longest pause between two tries of the session checks: sockets are served meanwhile."""
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
 
@@ -62,11 +57,10 @@ class Hub:
     """Delivers the channel layer's messages to one loop's sockets. All methods belong to that loop."""
 
     def __init__(self) -> None:
-        configured = conf.CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {})
-        self._layer: Any = channel_layers[conf.CHANNEL_LAYER] if configured else None
-        self._groups = LocalGroups(self._layer)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._duties: list[asyncio.Task[None]] = []
+        self._adapter = configured_layer()
+        self._groups = LocalGroups(self._adapter.layer)
+        self._duties = Supervisor()
+        self._is_receiving = False
         self._reconcile_now = asyncio.Event()
         self._join_again_now = asyncio.Event()
         self._alive: set[Socket] = set()
@@ -77,20 +71,21 @@ class Hub:
         self.reconciler = reconcile.Reconciler()
 
     def start(self) -> None:
-        """Start the background tasks: receiving, reconciling, pings, session checks, presence, permission checks."""
+        """Start the duties: receiving, reconciling, pings, session checks, presence, permission checks."""
         push.set_local_hub(asyncio.get_running_loop(), self.deliver)
-        duties = (
-            self._receive_forever(),
-            self._join_again_forever(),
-            self._reconcile_forever(),
-            self._heartbeat.run_forever(),
-            self._revalidator.run_forever(),
-            self._presence.run_forever(),
-            self.subscriptions.run_forever(),
-        )
-        self._duties = [self._spawn(duty) for duty in duties]
-        if hasattr(self._layer, "on_connected"):
-            self._layer.on_connected(self._reconcile_now.set)
+        self._duties.start("receiving", self._receive)
+        if self._adapter.rejoin_seconds is not None:
+            self._duties.start("joining again", self._join_again)
+        self._duties.start("reconciling", self._reconcile)
+        self._duties.start("pings", self._heartbeat.beat)
+        self._duties.start("session checks", self._revalidator.check, retry_seconds_max=SESSIONS_RETRY_SECONDS_MAX)
+        self._duties.start("presence", self._presence.write, retry_seconds_max=conf.PRESENCE_SECONDS)
+        self._duties.start("permission checks", self.subscriptions.check)
+        self._adapter.on_connected(self._reconcile_now.set)
+
+    async def stop(self) -> None:
+        """End all duties; the sockets that are open get nothing any more."""
+        await self._duties.stop()
 
     @property
     def sockets(self) -> int:
@@ -98,24 +93,29 @@ class Hub:
         return len(self._alive)
 
     @property
+    def failing(self) -> dict[str, str]:
+        """Duties that are down and tried again, with the reason of the last failure."""
+        return self._duties.failing
+
+    @property
     def is_well(self) -> bool:
-        """True while all background tasks run."""
-        return bool(self._duties) and not any(duty.done() for duty in self._duties)
+        """True while all duties run, also those that fail and are tried again."""
+        return self._duties.are_running
 
     async def check_layer(self, seconds: float) -> bool:
         """Return true if the channel layer takes a message within ``seconds`` and reports no outage."""
-        if self._layer is None:
+        if self._adapter.layer is None:
             return False
         try:
             async with asyncio.timeout(seconds):
                 # A process that has just started has no receiving connection yet; without this it would look broken.
                 await self._groups.channel()
                 # Nobody joins this group, so nobody gets the message.
-                await self._layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
+                await self._adapter.layer.group_send("catmaid-notify-health", {"type": "catmaid.notify.health"})
         except Exception as error:  # noqa: BLE001 - layers raise whatever their driver does
             logger.debug("Channel layer check failed: reason=%s: %s", type(error).__name__, error)
             return False
-        return not getattr(self._layer, "state", "")
+        return self._adapter.is_connected
 
     # Sockets
 
@@ -216,43 +216,21 @@ class Hub:
         local_groups = (self._groups.by_name.get(group) for group in groups if isinstance(group, str))
         return [socket for local_group in local_groups if local_group is not None for socket in local_group.sockets]
 
-    async def _receive_forever(self) -> None:
-        if self._layer is None:
-            logger.warning("No channel layer %r is configured; pages ask every minute.", conf.CHANNEL_LAYER)
-            await asyncio.Event().wait()
-        failed = False
-        while True:
-            try:
-                channel = await self._groups.channel()
-                if hasattr(self._layer, "listen"):
-                    self._layer.listen(channel, self._dispatch)  # `_receive` below then never gets a message
-                await self._layer.group_add(EVERYONE, channel)
-                if failed:
-                    failed = False
-                    self._join_again_now.set()
-                await self._receive(channel)
-            except (Exception, asyncio.CancelledError) as error:
-                if being_cancelled():
-                    raise
-                failed = True
-                logger.warning("Receiving failed, trying again: reason=%s: %s", type(error).__name__, error)
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _receive(self, channel: str) -> None:
-        """Receive messages until the layer's driver ends an idle wait with a time-out.
-
-        redis-py 8 raises its own ``TimeoutError``, not Python's, after an idle wait at whose end channels_redis would
-        only ask again. An early time-out is an error.
-        """
-        while True:
-            asked = time.monotonic()
-            try:
-                message = await self._layer.receive(channel)
-            except Exception as error:
-                if type(error).__name__ != "TimeoutError" or time.monotonic() - asked < RETRY_SECONDS:
-                    raise
-                return
-            self._dispatch(message)
+    async def _receive(self) -> None:
+        """Take one turn of receiving: join the group of everybody, or receive until something fails."""
+        if not self._is_receiving:
+            channel = await self._groups.channel() if self._adapter.layer else ""
+            self._adapter.listen(channel, self._dispatch)
+            if self._adapter.layer:
+                await self._adapter.layer.group_add(EVERYONE, channel)
+            self._is_receiving = True
+            return
+        try:
+            await self._adapter.receive()
+        except BaseException:
+            self._is_receiving = False
+            self._join_again_now.set()  # the layer may have forgotten all groups
+            raise
 
     def _dispatch(self, message: Any) -> None:
         if not isinstance(message, dict) or message.get("type") != LAYER_TYPE:
@@ -261,40 +239,29 @@ class Hub:
         if isinstance(group, str):
             self.deliver(group, message)
 
-    async def _join_again_forever(self) -> None:
-        """Join all groups again before the layer forgets them (``group_expiry``), and after each of its failures."""
-        if self._layer is None or hasattr(self._layer, "on_connected"):
-            await asyncio.Event().wait()  # a layer with `on_connected` joins its groups again by itself
-        expiry = getattr(self._layer, "group_expiry", None) or GROUP_EXPIRY_SECONDS
-        while True:
-            await set_within(self._join_again_now, min(expiry / 4, JOIN_AGAIN_SECONDS_MAX))
-            self._join_again_now.clear()
-            try:
-                await self._groups.join_again(EVERYONE)
-            except (Exception, asyncio.CancelledError) as error:
-                if being_cancelled():
-                    raise
-                logger.warning("Groups not joined again, trying again: reason=%s: %s", type(error).__name__, error)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._join_again_now.set()
-            else:
-                self._reconcile_now.set()  # messages may have been lost while the memberships were
+    async def _join_again(self) -> None:
+        """Join all groups when the layer may have forgotten them: after its failures, and before they expire."""
+        await set_within(self._join_again_now, self._adapter.rejoin_seconds or math.inf)
+        self._join_again_now.clear()
+        try:
+            await self._groups.join_again(EVERYONE)
+        except BaseException:
+            self._join_again_now.set()
+            raise
+        self._reconcile_now.set()  # messages may have been lost while the memberships were
 
     # Reconciling
 
-    async def _reconcile_forever(self) -> None:
-        while True:
-            await set_within(self._reconcile_now, conf.RECONCILE_SECONDS)
-            self._reconcile_now.clear()
-            await self._reconcile()
-
     async def _reconcile(self) -> None:
+        """Push what the inbox has and this process has not pushed, when a round is due."""
+        await set_within(self._reconcile_now, conf.RECONCILE_SECONDS)
+        self._reconcile_now.clear()
         local_groups = {local_group.pk: (group, local_group) for group, local_group in self._groups.user_groups()}
         try:
             missed = await self.reconciler.find_missed(list(local_groups))
-        except Exception as error:  # noqa: BLE001 - the next round looks back to the last one that succeeded
-            logger.warning("Reconciling failed, trying again: reason=%s: %s", type(error).__name__, error)
-            return
+        except BaseException:
+            self._reconcile_now.set()  # the next round looks back to the last one that succeeded
+            raise
         pushed = 0
         for message, age in missed:
             group, local_group = local_groups.get(message.user_id, ("", None))
@@ -308,14 +275,3 @@ class Hub:
         for _group, local_group in local_groups.values():
             if local_group.pushed:
                 local_group.pushed = {pk: at for pk, at in local_group.pushed.items() if at >= oldest}
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_ended)
-        return task
-
-    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("Background task of the hub ended: reason=%r", task.exception(), exc_info=task.exception())

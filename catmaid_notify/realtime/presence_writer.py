@@ -54,18 +54,16 @@ class PresenceWriter:
             del self._counts[place]
         self._changed.add(place)
 
-    async def run_forever(self) -> None:
-        """Write changed counts, and renew the row that says that this process is alive."""
-        while True:
-            await asyncio.sleep(min(WRITE_SECONDS, conf.PRESENCE_SECONDS))
-            beat = time.monotonic() >= self._beat_due
-            if not self._changed and not (beat and self._counts):
-                continue
-            try:
-                await self._write(beat=beat)
-            except Exception as error:  # noqa: BLE001 - a database that is away comes back
-                logger.warning("Presence not written, trying again: reason=%s: %s", type(error).__name__, error)
-                await asyncio.sleep(conf.PRESENCE_SECONDS)
+    async def write(self) -> None:
+        """Take one turn: wait, write changed counts, and renew the row that says that this process is alive.
+
+        Raises:
+            django.db.Error: what the database says; nothing is forgotten.
+        """
+        await asyncio.sleep(min(WRITE_SECONDS, conf.PRESENCE_SECONDS))
+        beat = time.monotonic() >= self._beat_due
+        if self._changed or (beat and self._counts):
+            await self._write(beat=beat)
 
     async def _write(self, *, beat: bool) -> None:
         if beat:

@@ -29,6 +29,10 @@ GRACE_SECONDS: Final = 0.5
 a new session, and further changes may follow."""
 
 
+class SessionsUnchecked(Exception):
+    """Something that all session checks need is away; holds the reason."""
+
+
 class SessionRevalidator:
     """Rechecks the sign-in of one loop's sockets. All methods belong to that loop."""
 
@@ -58,11 +62,18 @@ class SessionRevalidator:
             return False
         return True
 
-    async def run_forever(self) -> None:
-        """Check each socket when its check is due."""
-        while True:
-            await self._sleep()
+    async def check(self) -> None:
+        """Take one turn: wait until checks are due, and do them.
+
+        Raises:
+            SessionsUnchecked: an outage. Only sockets whose session has expired are closed; all are due again.
+        """
+        await self._sleep()
+        try:
             await self._check(self._take_due())
+        except BaseException:
+            self._round_due = 0
+            raise
 
     def _check_soon(self, user_pks: set[Any]) -> None:
         self._changed |= user_pks
@@ -99,10 +110,9 @@ class SessionRevalidator:
             outage = f"{type(error).__name__}: {error}"
         else:
             outage = _outage_reason(due, failed)
-        if outage:  # the next round tries again; meanwhile only the known ends of sessions count
-            logger.warning("Sessions not checked, trying again: reason=%s", outage)
+        if outage:  # meanwhile only the known ends of sessions count
             _close_expired(due)
-            return
+            raise SessionsUnchecked(outage)
         for socket, why in failed.items():
             # Without the text of the error: a site's backend raises it, and it may contain secrets.
             key, reason = user_key(socket.sign_in.user_pk), type(why).__name__

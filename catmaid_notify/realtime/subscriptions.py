@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from catmaid_notify.realtime.presence_writer import PresenceWriter
 from catmaid_notify.realtime.socket import Socket
 from catmaid_notify.topics import Topic, last_values, permissions
 from catmaid_notify.utils import db_threads
-from catmaid_notify.utils.asyncio import being_cancelled
+from catmaid_notify.utils.asyncio import being_cancelled, set_within
 from catmaid_notify.utils.chunks import batches
 
 logger = logging.getLogger("catmaid_notify")
@@ -129,6 +130,7 @@ class SubscriptionManager:
         self._followers: dict[Socket, _Follower] = {}
         self._due: dict[Topic, set[Socket]] = defaultdict(set)
         self._wake = asyncio.Event()
+        self._round_due = time.monotonic() + conf.TOPIC_CHECK_SECONDS
 
     def submit(self, socket: Socket, event: Event, topic: Any, ref: Any, payload: Any) -> bool:
         """Queue a request of a page. The requests of a socket are handled in order.
@@ -181,21 +183,20 @@ class SubscriptionManager:
         self._wake.set()
         return True
 
-    async def run_forever(self) -> None:
-        """Recheck permissions: of all subscriptions every ``TOPIC_CHECK_SECONDS``, of ordered ones at once."""
-        loop = asyncio.get_running_loop()
-        round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
-        while True:
-            try:
-                async with asyncio.timeout_at(round_due):
-                    await self._wake.wait()
-            except TimeoutError:
-                round_due = loop.time() + conf.TOPIC_CHECK_SECONDS
-                for socket, follower in self._followers.items():
-                    for topic in follower.topics.values():
-                        self._due[topic].add(socket)
-            self._wake.clear()
-            await self._recheck()
+    async def check(self) -> None:
+        """Take one turn: wait until permissions are due, of all subscriptions or of ordered ones, and check them.
+
+        Raises:
+            Exception: a query failed; what is not checked is due again.
+        """
+        left = self._round_due - time.monotonic()
+        if not await set_within(self._wake, max(0.0, left)):
+            self._round_due = time.monotonic() + conf.TOPIC_CHECK_SECONDS
+            for socket, follower in self._followers.items():
+                for topic in follower.topics.values():
+                    self._due[topic].add(socket)
+        self._wake.clear()
+        await self._recheck()
 
     # Requests of pages
 
@@ -312,9 +313,11 @@ class SubscriptionManager:
         for batch in _group_queries(queries):
             try:
                 answers = await db_threads.ask_for_page(permissions.followers_among, batch)
-            except Exception as error:  # noqa: BLE001 - the next round tries again
-                logger.warning("Topics not checked, trying again: reason=%s: %s", type(error).__name__, error)
-                return
+            except BaseException:
+                for topic, sockets in due.items():
+                    self._due[topic] |= sockets
+                self._wake.set()
+                raise
             for (topic, pks), allowed in zip(batch, answers, strict=True):
                 self._revoke(topic, due[topic], set(pks) - allowed)
 

@@ -43,14 +43,13 @@ class Supervisor:
 
     @property
     def failing(self) -> dict[str, str]:
-        """Duties that are down, with the reason: the last turn has failed, or the task has ended."""
-        ended = {name: "ended" for name, task in self._tasks.items() if task.done()}
-        return {**self._failing, **ended}
+        """Duties whose last turn has failed, with the reason; they are tried again."""
+        return dict(self._failing)
 
     @property
-    def has_started(self) -> bool:
-        """Whether there are any duties."""
-        return bool(self._tasks)
+    def are_running(self) -> bool:
+        """Whether there are duties, and none has ended."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks.values())
 
     async def stop(self) -> None:
         """Cancel all duties, and return when they have ended."""

@@ -24,6 +24,7 @@ from catmaid_notify.realtime import hub as hub_module
 from catmaid_notify.realtime import socket as socket_module
 from catmaid_notify.realtime.hub import Hub, get_hub
 from catmaid_notify.realtime.socket import Socket
+from catmaid_notify.utils import supervision
 from tests.support.drivers import PATIENCE, SpyLayer, until
 
 if TYPE_CHECKING:
@@ -466,7 +467,7 @@ async def test_receive__id_of_a_wrong_type_is_no_id(layer: SpyLayer, hub: Hub, p
 async def test_receive__layer_that_raises_is_asked_again(
     layer: SpyLayer, hub: Hub, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hub_module, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(supervision, "FIRST_RETRY_SECONDS", 0.001)
     listener = await joined(hub)
     layer.arrive(ConnectionError("lost"))
     layer.arrive(RuntimeError("lost"))
@@ -480,7 +481,7 @@ async def test_receive__layer_that_cancels_its_own_futures_is_asked_again(
     layer: SpyLayer, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As AMQP clients do with what waits on a connection that is lost."""
-    monkeypatch.setattr(hub_module, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(supervision, "FIRST_RETRY_SECONDS", 0.001)
     listener = await joined(hub)
     layer.arrive(asyncio.CancelledError())
     layer.arrive(message("a"))
@@ -507,21 +508,21 @@ async def test_is_well__after_the_start(layer: SpyLayer, hub: Hub) -> None:
     assert hub.is_well
 
 
-async def end_reconciling() -> None:
-    """End one of the tasks that make the hub, as a bug in it would."""
-    [task] = [task for task in asyncio.all_tasks() if "_reconcile_forever" in repr(task.get_coro())]
+async def end_reconciling(hub: Hub) -> None:
+    """End one of the tasks that make the hub, as somebody's ``task.cancel()`` would."""
+    task = hub._duties._tasks["reconciling"]
     task.cancel()
     await asyncio.wait({task})
 
 
 async def test_is_well__not_when_one_of_its_tasks_ended(layer: SpyLayer, hub: Hub) -> None:
-    await end_reconciling()
+    await end_reconciling(hub)
     assert not hub.is_well
 
 
 async def test_is_well__tasks_that_come_and_go_do_not_count(layer: SpyLayer, hub: Hub) -> None:
     """A group that is being left must not stand for a task that has ended."""
-    await end_reconciling()
+    await end_reconciling(hub)
     listener = await joined(hub)
     layer.open.clear()
     hub.leave(listener.socket)

@@ -433,7 +433,7 @@ async def test_round__backend_whose_database_is_away_closes_nobody(
 ) -> None:
     tab = await page(cookie=cookie_of(await in_db(sign_in)(user))).live()
     errors[user.pk] = OperationalError("server closed the connection")
-    await until(lambda: "Sessions not checked" in log.text)
+    await until(lambda: "duty=session checks" in log.text)
     await stays(tab)
 
 
@@ -444,7 +444,7 @@ async def test_round__what_fails_for_all_closes_nobody(
     """A cache that keeps the sessions is away, say; it is no database."""
     tabs = [await page(cookie=cookie_of(await in_db(sign_in)(one))).live() for one in (user, other)]
     errors.update({user.pk: ConnectionError("what nobody should read"), other.pk: ConnectionError()})
-    await until(lambda: "Sessions not checked" in log.text)
+    await until(lambda: "duty=session checks" in log.text)
     assert "nobody should read" not in log.text
     for tab in tabs:
         await stays(tab)

@@ -144,6 +144,7 @@ class Process:
             # Waiting for the end of the process is what tells early that it will never listen.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(0.05)
+                self._reader.join(5)  # what it said last may still be on its way
                 raise self._failed(f"ended before it listened on port {port}")
             if time.monotonic() > deadline:
                 raise self._failed(f"did not listen on port {port} in {timeout} s")

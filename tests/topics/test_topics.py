@@ -446,7 +446,7 @@ async def test_recheck__database_that_is_away_ends_nothing(
     await answers(following_page)
     site.error = OperationalError("away")
     hub.deliver(protocol.EVERYONE, {"type": "user.message", "recheck": True})
-    await until(lambda: "Topics not checked" in log.text)
+    await until(lambda: "duty=permission checks" in log.text)
     assert hub.count(protocol.topic_group("table:a")) == 1
 
 

@@ -75,14 +75,16 @@ async def test_stop__ends_duties_also_in_a_pause(log: pytest.LogCaptureFixture) 
     assert all(task.done() for task in tasks)
 
 
-async def test_cancelled_task__is_named_as_ended() -> None:
+async def test_cancelled_task__is_noticed() -> None:
     supervisor = Supervisor()
+    runs = [supervisor.are_running]
     supervisor.start("waiting", Duty())
     await asyncio.sleep(0)
+    runs.append(supervisor.are_running)
     task = supervisor._tasks["waiting"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert supervisor.failing == {"waiting": "ended"}
+    assert [*runs, supervisor.are_running] == [False, True, False]
 
 
 def test_pause__doubles_up_to_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
