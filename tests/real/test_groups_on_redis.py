@@ -58,7 +58,7 @@ class Kept:
                 message = {"type": "user.message", "group": group, "v1": json.dumps({"event": name})}
                 with contextlib.suppress(
                     RedisConnectionError
-                ):  # a connection of the pool that was lost with the others
+                ):  # of a connection in the pool
                     await self.layer.group_send(group, message)
                 if await self._got(name):
                     return
