@@ -24,6 +24,7 @@ from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.presence import followers, is_online, socket_count
 from catmaid_notify.push import push
 from catmaid_notify.topics.publishing import publish
+from catmaid_notify.types import JSON, UserLike
 from catmaid_notify.utils.chunks import batches
 
 __all__ = [  # noqa: RUF022 - grouped by what they do
@@ -57,8 +58,10 @@ __all__ = [  # noqa: RUF022 - grouped by what they do
     # Users
     "require_user",
     "user_pk",
-    # Words
+    # Types
+    "JSON",
     "Level",
+    "UserLike",
 ]
 
 logger = logging.getLogger("catmaid_notify")
@@ -66,7 +69,7 @@ logger = logging.getLogger("catmaid_notify")
 
 @sensitive_variables()  # no error mail shows what users are told
 def notify_user(
-    user: Any,
+    user: UserLike,
     title: str,
     *,
     text: str = "",
@@ -104,7 +107,7 @@ def notify_user(
 
 @sensitive_variables()
 def notify_users(
-    users: Iterable[Any],
+    users: Iterable[UserLike],
     title: str,
     *,
     text: str = "",
@@ -137,7 +140,7 @@ def notify_users(
     return written
 
 
-def mark_read(user: Any, ids: Iterable[int] | None = None) -> list[int]:
+def mark_read(user: UserLike, ids: Iterable[int] | None = None) -> list[int]:
     """Mark messages of this user (``None``: all) as read, tell the user's other pages, return the ids that changed."""
     pk = user_pk(user)
     using = router.db_for_write(Message)

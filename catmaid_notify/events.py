@@ -18,11 +18,12 @@ from catmaid_notify.exceptions import InvalidEvent
 from catmaid_notify.inbox.recipients import BATCH, user_pk, user_pks
 from catmaid_notify.models import Message
 from catmaid_notify.push import push
+from catmaid_notify.types import JSON, UserLike
 from catmaid_notify.utils.chunks import batches
 
 
 @sensitive_variables()  # no error mail shows what users are told
-def msg_user(user: Any, event: str, payload: Any = None) -> None:
+def msg_user(user: UserLike, event: str, payload: JSON = None) -> None:
     """Send an event to the pages that a user has open now, after commit; at most once, nothing is stored.
 
     Raises:
@@ -33,7 +34,7 @@ def msg_user(user: Any, event: str, payload: Any = None) -> None:
 
 
 @sensitive_variables()
-def msg_users(users: Iterable[Any], event: str, payload: Any = None) -> None:
+def msg_users(users: Iterable[UserLike], event: str, payload: JSON = None) -> None:
     """Send an event to the open pages of several users: instances, primary keys or a queryset. See msg_user()."""
     message = _message(event, payload)
     for pks in batches(user_pks(users), BATCH):
@@ -42,14 +43,14 @@ def msg_users(users: Iterable[Any], event: str, payload: Any = None) -> None:
 
 
 @sensitive_variables()
-def msg_group(group: Any, event: str, payload: Any = None) -> None:
+def msg_group(group: models.Model | str, event: str, payload: JSON = None) -> None:
     """Send an event to the open pages of the members of a Django group, given as instance or by its name."""
-    members = {"groups": group} if isinstance(group, models.Model) else {"groups__name": group}
+    members: dict[str, Any] = {"groups": group} if isinstance(group, models.Model) else {"groups__name": group}
     msg_users(get_user_model()._default_manager.filter(**members), event, payload)
 
 
 @sensitive_variables()
-def msg_session(session: Any, event: str, payload: Any = None) -> None:
+def msg_session(session: SessionBase | str, event: str, payload: JSON = None) -> None:
     """Send an event to the open pages of one session: ``request.session`` or a session key. See msg_user().
 
     Does nothing where nobody is signed in with it: only who is signed in has a socket.
@@ -61,12 +62,12 @@ def msg_session(session: Any, event: str, payload: Any = None) -> None:
 
 
 @sensitive_variables()
-def msg_everyone(event: str, payload: Any = None) -> None:
+def msg_everyone(event: str, payload: JSON = None) -> None:
     """Send an event to the open pages of everyone who is signed in. See msg_user()."""
     send_later(protocol.EVERYONE, _message(event, payload))
 
 
-def _opened(session: Any) -> tuple[str, Any]:
+def _opened(session: SessionBase | str) -> tuple[str, Any]:
     if isinstance(session, SessionBase):
         return session.session_key or "", session
     found = sessions.load([session]).get(session)
@@ -74,13 +75,13 @@ def _opened(session: Any) -> tuple[str, Any]:
 
 
 @sensitive_variables()
-def _message(event: str, payload: Any) -> protocol.LayerMessage:
+def _message(event: str, payload: JSON) -> protocol.LayerMessage:
     name = protocol.check_event_name(event, to_users=True)
     return {"type": protocol.LAYER_TYPE, "data": checked_frame(name, payload)}
 
 
 @sensitive_variables()
-def checked_frame(event: str, payload: Any, **extra: Any) -> str:
+def checked_frame(event: str, payload: JSON, **extra: JSON) -> str:
     """Return the frame of an event.
 
     Raises:

@@ -16,14 +16,15 @@ from catmaid_notify import topics
 from catmaid_notify.inbox.recipients import user_pk
 from catmaid_notify.models import Presence
 from catmaid_notify.protocol import user_key
+from catmaid_notify.types import UserLike
 
 
-def is_online(user: Any) -> bool:
+def is_online(user: UserLike) -> bool:
     """Return whether a user has a page with a socket open now; two seconds late, 60 after a process was killed."""
     return Presence.objects.live().of_user(user_key(user_pk(user))).exists()
 
 
-def socket_count(user: Any) -> int:
+def socket_count(user: UserLike) -> int:
     """Return how many sockets a user has open now. A browser has one, however many tabs."""
     rows = Presence.objects.live().of_user(user_key(user_pk(user)))
     return int(rows.aggregate(sum=Sum("sockets"))["sum"] or 0)

@@ -83,7 +83,7 @@ def test_notify_user__defaults(user: User) -> None:
 
 @pytest.mark.parametrize("form", ["instance", "pk", "text", "lazy"])
 def test_notify_user__forms_of_a_user(form: str, user: User) -> None:
-    given = {"instance": user, "pk": user.pk, "text": str(user.pk), "lazy": SimpleLazyObject(lambda: user)}[form]
+    given: Any = {"instance": user, "pk": user.pk, "text": str(user.pk), "lazy": SimpleLazyObject(lambda: user)}[form]
     assert api.notify_user(given, "a").user_id == user.pk
 
 

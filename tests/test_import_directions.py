@@ -22,7 +22,7 @@ LEVELS = [
     {"delivery", "events", "inbox", "kinds", "presence", "topics"},
     {"models", "push"},
     {"auth", "layers"},
-    {"conf", "content", "exceptions", "protocol", "utils"},
+    {"conf", "content", "exceptions", "protocol", "types", "utils"},
 ]
 """Components (packages and modules right below the app), the highest first; none imports what is above it."""
 LEVEL_OF = {component: level for level, components in enumerate(LEVELS) for component in components}

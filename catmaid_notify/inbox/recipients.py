@@ -14,6 +14,7 @@ from django.db import models, router
 
 from catmaid_notify.exceptions import UnknownUser
 from catmaid_notify.models import Message
+from catmaid_notify.types import UserLike
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -26,7 +27,7 @@ def users_of(using: str) -> models.QuerySet[Any]:
     return get_user_model()._base_manager.using(using).all()
 
 
-def user_pk(user: Any) -> Any:
+def user_pk(user: UserLike) -> Any:
     """Return the primary key of an instance, or a primary key in the type that the model has; else `UnknownUser`."""
     pk = _converted_pk(user)
     if not _is_possible(pk):
@@ -43,7 +44,7 @@ def _is_possible(pk: Any) -> bool:
     return True
 
 
-def _converted_pk(user: Any) -> Any:
+def _converted_pk(user: object) -> Any:
     model = get_user_model()
     if isinstance(user, models.Model):
         if not isinstance(user, model) or user.pk is None:
@@ -58,7 +59,7 @@ def _converted_pk(user: Any) -> Any:
         raise UnknownUser(f"{_shown(user)} is neither a {model.__name__} nor a primary key of one.") from None
 
 
-def user_pks(users: Iterable[Any]) -> Iterator[Any]:
+def user_pks(users: Iterable[UserLike]) -> Iterator[Any]:
     """Yield the primary keys of instances, keys or a queryset, each once, those that can't exist left out."""
     if isinstance(users, str | bytes | bytearray):
         raise UnknownUser(f"users must be several users, not {_shown(users)}; put one user into a list.")

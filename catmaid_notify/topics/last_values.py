@@ -18,12 +18,13 @@ from django.utils import timezone
 
 from catmaid_notify import protocol
 from catmaid_notify.models import TopicValue
+from catmaid_notify.types import JSON
 from catmaid_notify.utils.chunks import batches
 
 TOPICS_PER_QUERY: Final = 500
 
 
-def keep(topic: str, event: str, payload: Any, *, sender: str, seconds: float) -> int:
+def keep(topic: str, event: str, payload: JSON, *, sender: str, seconds: float) -> int:
     """Store a topic's last value; return its version, which is higher than that of any earlier one."""
     using = router.db_for_write(TopicValue)
     now = timezone.now()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.views.decorators.debug import sensitive_variables
 
 from catmaid_notify import protocol, topics
@@ -11,10 +9,11 @@ from catmaid_notify.events import checked_frame, send_later
 from catmaid_notify.exceptions import InvalidEvent
 from catmaid_notify.push import push
 from catmaid_notify.topics import last_values
+from catmaid_notify.types import JSON
 
 
 @sensitive_variables()
-def publish(topic: str, event: str, payload: Any = None, *, sender: str = "", on_commit: bool = True) -> None:
+def publish(topic: str, event: str, payload: JSON = None, *, sender: str = "", on_commit: bool = True) -> None:
     """Send an event to all who follow a topic, after commit unless ``on_commit`` is false.
 
     Where the topic keeps its last value, the event is stored with the transaction for those who come later.

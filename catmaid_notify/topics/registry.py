@@ -18,6 +18,7 @@ from catmaid_notify.exceptions import UnknownTopic
 from catmaid_notify.inbox.recipients import user_pk
 from catmaid_notify.models import TopicValue
 from catmaid_notify.push import push
+from catmaid_notify.types import UserLike
 
 PARAMETER: Final = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>[A-Za-z_]\w*)>")
 FOUND_MAX: Final = 10_000
@@ -137,7 +138,7 @@ def find(name: object) -> Topic:
     return found
 
 
-def recheck(topic: str | None = None, *, user: Any = None) -> None:
+def recheck(topic: str | None = None, *, user: UserLike | None = None) -> None:
     """Ask again, after commit, who may follow: a topic, what a user follows, or (without arguments) everything.
 
     To be called when permissions have changed; without it, that takes effect within a minute.
