@@ -167,47 +167,47 @@ CELERY_TIMEZONE = TIME_ZONE
 
 # [settings of catmaid_notify: begin]
 #
-# Alias in `CHANNEL_LAYERS` of the layer that carries the pushes.
+# Alias of the layer in `CHANNEL_LAYERS` that carries the pushes.
 # CATMAID_NOTIFY_CHANNEL_LAYER = "default"
 
-# -- What the browser is told
+# -- Browser
 #
-# [seconds] How often a page without a socket asks the inbox.
+# [seconds] Interval at which a page without a socket polls the inbox.
 # CATMAID_NOTIFY_POLL_SECONDS = 60
 #
-# [seconds] How often a page with a socket compares itself with the inbox all the same.
+# [seconds] Interval at which a page with a socket fetches the inbox, in case that a push was lost.
 # CATMAID_NOTIFY_LIVE_SYNC_SECONDS = 600
 #
-# [seconds] How often the server asks a socket for a sign of life; keep it below the proxy's read time-out.
+# [seconds] Interval of the server's pings to a socket; keep it below the proxy's read time-out.
 # CATMAID_NOTIFY_PING_SECONDS = 25
 #
-# Path of the socket as the browser sees it; empty: script prefix + `channels/updates/`.
+# Path of the WebSocket as the browser sees it; empty: the site's script prefix and `channels/updates/`.
 # CATMAID_NOTIFY_UPDATES_PATH = ""
 #
-# Messages in one page of the inbox when the client doesn't say.
+# Messages in one page of the inbox, unless the client asks for another number.
 # CATMAID_NOTIFY_PAGE_SIZE = 50
 #
-# Dotted path of a callable(request) -> int for CATMAID's `notification_count`; empty: 0.
+# Dotted path of a callable(request) that returns CATMAID's `notification_count` as an int; empty: always 0.
 # CATMAID_NOTIFY_NOTIFICATION_COUNT = ""
 
-# -- Who may connect, and how much
+# -- Connections and limits
 #
-# Origins (`https://host[:port]`) that may open sockets besides the site's own and `CSRF_TRUSTED_ORIGINS`.
+# Origins (`https://host[:port]`) that may open sockets, besides the site's own and `CSRF_TRUSTED_ORIGINS`.
 # CATMAID_NOTIFY_ALLOWED_ORIGINS = ()
 #
-# [seconds] How often all open sockets are checked for sessions and users that have ended without anybody saying so.
+# [seconds] Interval at which the sessions and users of all open sockets are checked, for changes that sent no signal.
 # CATMAID_NOTIFY_SESSION_CHECK_SECONDS = 30
 #
-# Open sockets of one user in one process; further ones are refused with 4409.
+# Open sockets of one user in one process; further ones are closed with 4409.
 # CATMAID_NOTIFY_SOCKETS_PER_USER = 100
 #
-# [bytes] Size of a frame from a client; larger ones close the socket.
+# [bytes] Size of a frame from a client; a larger one closes the socket.
 # CATMAID_NOTIFY_FRAME_BYTES_MAX = 1024
 #
-# Frames from one client; more close the socket with 4429.
+# Frames per minute from one socket; more close it with 4429.
 # CATMAID_NOTIFY_FRAMES_PER_MINUTE = 240
 #
-# [seconds] How long a socket may take to answer a ping before it is closed with 4408.
+# [seconds] Time for a socket to answer a ping; without an answer it is closed with 4408.
 # CATMAID_NOTIFY_PONG_SECONDS = 10
 #
 # [bytes] Bytes sent to a socket since its last pong; more close it with 4408.
@@ -218,51 +218,51 @@ CELERY_TIMEZONE = TIME_ZONE
 # Topics that one socket may follow; further ones are refused.
 # CATMAID_NOTIFY_TOPICS_PER_SOCKET = 100
 #
-# [seconds] How often it is asked again whether the followers of a topic may follow it.
+# [seconds] Interval at which the permissions of all followers are checked again.
 # CATMAID_NOTIFY_TOPIC_CHECK_SECONDS = 60
 #
-# [seconds] How often a process with sockets says that it lives; after three times without, its users count as gone.
+# [seconds] Heartbeat interval of a process with sockets; after three missed ones its users count as offline.
 # CATMAID_NOTIFY_PRESENCE_SECONDS = 15
 
-# -- What may be stored and sent
+# -- Content limits
 #
-# Characters of a message's title (at most 255, the width of the column).
+# Characters of a message's title; at most 255, the width of the column.
 # CATMAID_NOTIFY_TITLE_LENGTH_MAX = 200
 #
 # Characters of a message's text.
 # CATMAID_NOTIFY_TEXT_LENGTH_MAX = 20_000
 #
-# [bytes] Size of an event's payload as JSON in UTF-8.
+# [bytes] Size of an event's frame (payload and envelope) as JSON in UTF-8.
 # CATMAID_NOTIFY_PAYLOAD_BYTES_MAX = 64 * 1024
 
 # -- Delivery
 #
-# [seconds] How often the hub compares the inbox with what it has pushed.
+# [seconds] Interval at which each ASGI process looks for unread messages that it has not pushed yet, and pushes them.
 # CATMAID_NOTIFY_RECONCILE_SECONDS = 30
 #
-# [seconds] How far a round looks back beyond the last one, for transactions that were open meanwhile.
+# [seconds] Time that a reconciling round looks back beyond the last one, for transactions that were still open then.
 # CATMAID_NOTIFY_RECONCILE_OVERLAP_SECONDS = 60
 #
-# [seconds] How long a group stays joined after its last socket left, so that a reload costs no broker call.
+# [seconds] Time that a group stays joined after its last socket has left, so that a reload costs no broker call.
 # CATMAID_NOTIFY_GROUP_LINGER_SECONDS = 10
 #
-# [seconds] How long a new socket waits for the broker before it is closed with 4503.
+# [seconds] Time that a new socket waits for the broker before it is closed with 4503.
 # CATMAID_NOTIFY_CONNECT_SECONDS = 8
 #
-# Pushes that wait in one process for a layer that is not ours; further ones are dropped and found by reconciling.
-# `RabbitmqChannelLayer` has `publish_queue` in its `CONFIG`.
+# Pushes that may wait in one process; further ones are dropped, and reconciling finds their messages. For layers
+# of other packages only: `RabbitmqChannelLayer` has `publish_queue` in its `CONFIG`.
 # CATMAID_NOTIFY_PUBLISH_QUEUE_MAX = 10_000
 #
-# [seconds] How long a push may wait for a layer that is not ours before it is dropped. `RabbitmqChannelLayer` has
-# `publish_timeout` in its `CONFIG`.
+# [seconds] Time that a push may wait before it is dropped. For layers of other packages only: `RabbitmqChannelLayer`
+# has `publish_timeout` in its `CONFIG`.
 # CATMAID_NOTIFY_PUBLISH_SECONDS = 10
 
 # -- Tasks
 #
-# Progress updates of one task that are sent in a second.
+# Progress updates of one task that are sent per second; the latest state wins.
 # CATMAID_NOTIFY_PROGRESS_PER_SECOND = 4
 #
-# [seconds] How long the progress of a task that says nothing more is still shown.
+# [seconds] Time without an update after which the progress of a task is no longer shown.
 # CATMAID_NOTIFY_PROGRESS_KEEP_SECONDS = 3600
 #
 # [settings of catmaid_notify: end]

@@ -1,4 +1,4 @@
-"""The inbox in Django's admin: to look at and to delete, since the content of a message never changes."""
+"""Django admin of the inbox: view and delete only, since the content of a message never changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catmaid_notify.models import Message
 
 @admin.register(Message)
 class MessageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read-only list of messages."""
+    """List of messages, to view and to delete."""
 
     list_display = ("time", "user", "level", "title", "read")
     list_filter = ("read", "level", "time")
@@ -21,9 +21,9 @@ class MessageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     date_hierarchy = "time"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Messages are created by code, which also pushes them."""
+        """Return ``False``: a message that is added here would not be pushed."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was shown stays as it was."""
+        """Return ``False``: a message stays as its user has seen it."""
         return False

@@ -1,8 +1,8 @@
-"""The functions for host code: one call from a view, a task, a command or a shell.
+"""Public functions for host code: stored messages, events, topics, presence.
 
-Row first, push after commit: what is rolled back is never shown, and a push that is lost is found again by
-reconciling, since the inbox is the truth. These functions raise for bad arguments and for database errors, and for
-nothing else; no broker makes them wait.
+All of them work in views, tasks, management commands and shells. They raise for bad arguments and for database errors,
+nothing else, and never wait for the broker. A message is first a row in the caller's transaction, and is pushed after
+the commit: a message that is rolled back is never shown. The inbox is the truth, so reconciling finds a lost push.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they do
     "amsg_everyone",
     "publish",
     "apublish",
-    # Who is there
+    # Presence
     "is_online",
     "ais_online",
     "socket_count",
@@ -67,7 +67,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they do
 logger = logging.getLogger("catmaid_notify")
 
 
-@sensitive_variables()  # no error mail shows what users are told
+@sensitive_variables()  # keeps titles and texts out of error mails
 def notify_user(
     user: UserLike,
     title: str,
@@ -77,22 +77,35 @@ def notify_user(
     level: str = Level.INFO,
     key: str | None = None,
 ) -> Message:
-    """Put a message into a user's inbox and push it to the user's pages after commit.
+    """Store a message in a user's inbox and push it to the user's open pages after commit.
 
-    ``user`` is an instance or a primary key. ``action`` is a link: http(s), or a path on this site. With a ``key``
-    the user gets one message at most for that key, however often this is called; the first one is returned.
+    The message is part of the caller's transaction; if that is rolled back, nothing is stored and nothing is pushed.
+    The push never raises and never waits. Each open page shows the message once, even if the push is lost.
+
+    Args:
+        user: The recipient.
+        title: Plain text, not blank, at most ``CATMAID_NOTIFY_TITLE_LENGTH_MAX`` characters.
+        text: Plain text, at most ``CATMAID_NOTIFY_TEXT_LENGTH_MAX`` characters.
+        action: Target of the message's link: an http(s) URL, or a path on this site that begins with ``/``; empty for
+            no link.
+        level: A `Level` or its value: ``"info"``, ``"success"``, ``"warning"``, ``"error"``.
+        key: Makes the call idempotent: a user gets at most one message with the same key. At most 255 characters;
+            ``None`` for no such limit.
+
+    Returns:
+        The stored message; if the user has one with this ``key`` already, that one, unchanged and not pushed again.
 
     Raises:
         InvalidMessage: an argument is not valid.
         UnknownUser: there is no such user.
-        django.db.Error: what the database says; nothing is stored then.
+        django.db.Error: the database failed; nothing is stored.
     """
     content = Content.checked(title=title, text=text, action=action, level=level)
     checked = checked_key(key)
     pk = user_pk(user)
     using = router.db_for_write(Message)
     if not isinstance(user, models.Model) and transaction.get_connection(using).in_atomic_block:
-        # Foreign keys are checked at commit there, far from the line that caused the error.
+        # Inside a transaction, databases check foreign keys at its commit, far from the line that caused the error.
         require_user(pk, using)
     try:
         message, created = _store(pk, content, checked, using)
@@ -114,15 +127,26 @@ def notify_users(
     action: str = "",
     level: str = Level.INFO,
 ) -> int:
-    """Put the same message into many inboxes and return how many were written.
+    """Store the same message in many inboxes and push it to the users' open pages after commit.
 
-    ``users`` are instances, primary keys or a queryset of users, each counted once. They are written in batches of
-    1,000, each in a transaction of its own unless there is one already, so 100,000 users need little memory. Users
-    that don't exist (any more) are left out and logged: the others shall have their message all the same.
+    Rows are written in batches of 1,000, each in a transaction of its own unless the caller has one, so 100,000 users
+    need little memory. A user that does not exist (any more) is skipped and logged; the others get their message.
+    The push never raises and never waits.
+
+    Args:
+        users: A queryset of users, instances or primary keys; each user gets one message, however often they occur.
+        title: As for `notify_user`.
+        text: As for `notify_user`.
+        action: As for `notify_user`.
+        level: As for `notify_user`.
+
+    Returns:
+        The number of messages that were stored.
 
     Raises:
-        InvalidMessage: an argument is not valid; nothing is stored then.
-        UnknownUser: one of ``users`` is no user and no primary key.
+        InvalidMessage: an argument is not valid; nothing is stored.
+        UnknownUser: one of ``users`` is neither a user nor a primary key; earlier batches remain stored.
+        django.db.Error: the database failed; earlier batches remain stored.
     """
     content = Content.checked(title=title, text=text, action=action, level=level)
     using = router.db_for_write(Message)
@@ -131,7 +155,7 @@ def notify_users(
         known = set(users_of(using).filter(pk__in=pks).values_list("pk", flat=True))
         missing = [pk for pk in pks if pk not in known]
         if missing:
-            logger.warning("No message for users that do not exist: count=%d first=%r", len(missing), missing[0])
+            logger.warning("Message not stored, users do not exist: count=%d first=%r", len(missing), missing[0])
         messages = [_message(pk, content) for pk in pks if pk in known]
         with transaction.atomic(using=using):
             Message.objects.using(using).bulk_create(messages)
@@ -141,13 +165,27 @@ def notify_users(
 
 
 def mark_read(user: UserLike, ids: Iterable[int] | None = None) -> list[int]:
-    """Mark messages of this user (``None``: all) as read, tell the user's other pages, return the ids that changed."""
+    """Mark messages of a user as read and tell the user's open pages after commit.
+
+    Args:
+        user: The owner of the messages.
+        ids: Primary keys of messages; unknown ones and those of other users' messages change nothing. ``None`` for all
+            messages of the user.
+
+    Returns:
+        The primary keys of the messages that were unread.
+
+    Raises:
+        UnknownUser: ``user`` is neither a user nor a primary key.
+        django.db.Error: the database failed; nothing has changed.
+    """
     pk = user_pk(user)
     using = router.db_for_write(Message)
-    # Ids that no database has would be errors there.
+    # Databases raise for integers beyond 64 bits.
     possible = None if ids is None else [pk for pk in ids if 0 < pk < 2**63]
     with transaction.atomic(using=using):
         found = Message.objects.using(using).for_user(pk).mark_read(possible)
+    # Many ids take several frames, so that none is large; for all messages one frame without ids is enough.
     for batch in batches(found, BATCH):
         payload: dict[str, Any] = {"all": True} if ids is None else {"ids": batch}
         frame = protocol.frame(protocol.Event.MESSAGE_READ, payload)
@@ -159,40 +197,44 @@ def mark_read(user: UserLike, ids: Iterable[int] | None = None) -> list[int]:
 
 
 def check_message(title: str, *, text: str = "", action: str = "", level: str = Level.INFO) -> None:
-    """Raise `InvalidMessage` where `notify_user` would, and store nothing."""
+    """Check the content of a message as `notify_user` does, and store nothing.
+
+    Raises:
+        InvalidMessage: an argument is not valid.
+    """
     Content.checked(title=title, text=text, action=action, level=level)
 
 
 def push_progress(progress: TaskProgress, state: str) -> None:
-    """Send how far a task is, at once: who waits for a transaction to end wants to see the bar move meanwhile."""
+    """Push the progress of a task at once, not after commit: the bar has to move during a long transaction."""
     frame = protocol.frame(protocol.Event.TASK_PROGRESS, progress.as_dict(state))
     push(protocol.user_group(progress.user_id), {"type": protocol.LAYER_TYPE, "v1": frame})
 
 
 anotify_user = sync_to_async(notify_user)
-"""See notify_user()."""
+"""Async twin of `notify_user`: same arguments, result, errors and guarantees."""
 anotify_users = sync_to_async(notify_users)
-"""See notify_users()."""
+"""Async twin of `notify_users`: same arguments, result, errors and guarantees."""
 amark_read = sync_to_async(mark_read)
-"""See mark_read()."""
+"""Async twin of `mark_read`: same arguments, result, errors and guarantees."""
 amsg_user = sync_to_async(msg_user)
-"""See msg_user()."""
+"""Async twin of `msg_user`: same arguments, result, errors and guarantees."""
 amsg_users = sync_to_async(msg_users)
-"""See msg_users()."""
+"""Async twin of `msg_users`: same arguments, result, errors and guarantees."""
 amsg_group = sync_to_async(msg_group)
-"""See msg_group()."""
+"""Async twin of `msg_group`: same arguments, result, errors and guarantees."""
 amsg_session = sync_to_async(msg_session)
-"""See msg_session()."""
+"""Async twin of `msg_session`: same arguments, result, errors and guarantees."""
 amsg_everyone = sync_to_async(msg_everyone)
-"""See msg_everyone()."""
+"""Async twin of `msg_everyone`: same arguments, result, errors and guarantees."""
 apublish = sync_to_async(publish)
-"""See publish()."""
+"""Async twin of `publish`: same arguments, result, errors and guarantees."""
 ais_online = sync_to_async(is_online)
-"""See is_online()."""
+"""Async twin of `is_online`: same arguments, result, errors and guarantees."""
 asocket_count = sync_to_async(socket_count)
-"""See socket_count()."""
+"""Async twin of `socket_count`: same arguments, result, errors and guarantees."""
 afollowers = sync_to_async(followers)
-"""See followers()."""
+"""Async twin of `followers`: same arguments, result, errors and guarantees."""
 
 
 def _message(pk: Any, content: Content, key: str | None = None) -> Message:
@@ -202,7 +244,7 @@ def _message(pk: Any, content: Content, key: str | None = None) -> Message:
 
 
 def _store(pk: Any, content: Content, key: str | None, using: str) -> tuple[Message, bool]:
-    """Insert the row; with a key, return the one that is there already."""
+    """Insert a message; return it and ``True``, or the user's message with the same key and ``False``."""
     message = _message(pk, content, key)
     if key is None:
         message.save(using=using, force_insert=True)
@@ -219,15 +261,16 @@ def _store(pk: Any, content: Content, key: str | None, using: str) -> tuple[Mess
 
 
 def _push_messages(messages: list[Message], using: str) -> None:
-    """Push stored messages once their transaction has committed."""
+    """Push messages once their transaction has committed; at once where there is none."""
     send = _push_stored if transaction.get_connection(using).in_atomic_block else _push_now
     transaction.on_commit(partial(send, messages), using=using, robust=True)
 
 
 def _push_stored(messages: list[Message]) -> None:
-    """Push those that are there after the commit.
+    """Push those of the messages that the commit has kept.
 
-    Django forgets the callbacks of an atomic block that is rolled back, but not those of savepoints made by hand.
+    Django drops the callbacks of an atomic block that is rolled back, but runs those that were registered before a
+    manual ``savepoint_rollback()``. Their rows are gone, and a page must not show them.
     """
     using = messages[0]._state.db
     pks = [message.pk for message in messages]

@@ -1,4 +1,4 @@
-"""The app itself; at start it registers its system checks, listens to logouts, and finds the site's topics."""
+"""App configuration: registers the system checks, connects the signals, imports the site's topics."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CatmaidNotifyConfig(AppConfig):
-    """``INSTALLED_APPS = [..., "catmaid_notify"]`` finds this."""
+    """Configuration that ``INSTALLED_APPS = [..., "catmaid_notify"]`` finds."""
 
     name = "catmaid_notify"
     verbose_name = _("Messages")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks, connect the signals, import each app's ``topics.py``."""
-        from catmaid_notify import checks, signal_handlers  # noqa: F401  importing registers the checks
+        """Register the system checks, connect the signals, import each installed app's ``topics.py``."""
+        from catmaid_notify import checks, signal_handlers  # noqa: F401  importing checks registers them
 
         signal_handlers.connect()
         autodiscover_modules("topics")

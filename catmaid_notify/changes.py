@@ -1,4 +1,4 @@
-"""Public import path of `publish_changes`."""
+"""Public import path of `publish_changes`, which publishes the rows of a model into a topic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a message may hold, checked before anything is stored. Pure but for the limits in the settings."""
+"""Validation of a message's content, before anything is stored. Pure but for the limits in the settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import InvalidMessage
 
 ACTION_LENGTH_MAX: Final = 2000
-"""Characters of an action, the width of its column."""
+"""Characters of an action; the width of its column."""
 KEY_LENGTH_MAX: Final = 255
-"""Characters of a key, the width of its column."""
+"""Characters of a key; the width of its column."""
 
 
 class Level(TextChoices):
-    """How a message is shown."""
+    """Severity of a message; pages choose colour and icon by it."""
 
     INFO = "info", _("Information")
     SUCCESS = "success", _("Success")
@@ -30,7 +30,7 @@ class Level(TextChoices):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """The checked content of a message, the same for all its receivers."""
+    """Validated content of a message, the same for all its recipients."""
 
     title: str
     text: str
@@ -39,14 +39,14 @@ class Content:
 
     @classmethod
     def checked(cls, *, title: object, text: object = "", action: object = "", level: object = "info") -> Content:
-        """Return the content, lazy strings resolved.
+        """Validate the arguments of `notify_user` and resolve lazy strings in the active language.
 
         Raises:
-            InvalidMessage: with the argument, its value and what is allowed.
+            InvalidMessage: an argument is not valid; the text names it and the allowed values.
         """
         checked_title = _text("title", title, conf.TITLE_LENGTH_MAX)
         if not checked_title.strip():
-            raise InvalidMessage("The title of a message must not be empty.")
+            raise InvalidMessage("The title of a message must not be empty or blank.")
         return cls(
             title=checked_title,
             text=_text("text", text, conf.TEXT_LENGTH_MAX),
@@ -56,7 +56,11 @@ class Content:
 
 
 def checked_key(key: object) -> str | None:
-    """Return the key under which a user gets at most one message, or raise `InvalidMessage`."""
+    """Validate the key of a message; ``None`` stays ``None``.
+
+    Raises:
+        InvalidMessage: the key is not valid.
+    """
     return None if key is None else _text("key", key, KEY_LENGTH_MAX)
 
 
@@ -66,37 +70,42 @@ def _text(name: str, value: object, length_max: int) -> str:
     if not isinstance(value, str):
         raise InvalidMessage(f"The {name} of a message must be a string, not {type(value).__name__}.")
     if len(value) > length_max:
-        raise InvalidMessage(f"The {name} of a message may have {length_max} characters, not {len(value)}; shorten it.")
+        raise InvalidMessage(f"The {name} of a message has {len(value)} characters; shorten it to {length_max}.")
     if "\0" in value:
-        raise InvalidMessage(f"The {name} of a message holds a NUL character, which databases refuse; remove it.")
+        raise InvalidMessage(f"The {name} of a message has a NUL character, which databases refuse; remove it.")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidMessage(f"The {name} of a message is not valid Unicode: {error.reason}.") from None
+        raise InvalidMessage(
+            f"The {name} of a message is not valid Unicode: {error.reason}, index {error.start}; remove that character."
+        ) from None
     return value
 
 
 def _action(value: object) -> str:
-    """Return an action that is safe as the target of a link: http(s), or relative to the site itself."""
+    """Validate the target of a message's link: http(s), or a path on the site itself; no script runs from it."""
     action = _text("action", value, ACTION_LENGTH_MAX)
-    # Browsers drop tabs and newlines in URLs and read "\" as "/", so that "/\t/evil" is another host.
+    # Browsers drop tabs and newlines in URLs and read "\" as "/": "/\t/evil" would lead to the host "evil".
     if "\\" in action or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in action):
-        raise InvalidMessage(f"The action {action!r} must not hold white space, control characters or backslashes.")
+        raise InvalidMessage(
+            f"The action {action!r} has white space, a control character or a backslash; percent-encode it."
+        )
     try:
         parts = urlsplit(action)
     except ValueError as error:
-        raise InvalidMessage(f"The action {action!r} is not a URL: {error}.") from None
+        raise InvalidMessage(f"The action {action!r} is not a valid URL: {error}.") from None
     absolute = parts.scheme in ("http", "https") and bool(parts.netloc)
-    # From the root of the site: "crops/7/" would be another page in CATMAID's redirect than in a link of ours.
+    # Paths must be absolute: a browser resolves "crops/7/" against the current address, which is one page in CATMAID's
+    # redirect and another one in our panel.
     relative = not action or (action.startswith("/") and not action.startswith("//"))
     if not absolute and not relative:
         raise InvalidMessage(
-            f"The action {action!r} must be an http or https URL, or a path on this site such as '/crops/7/'."
+            f"The action {action!r} is neither an http(s) URL nor a path on this site, such as '/crops/7/'."
         )
     return action
 
 
 def _level(value: object) -> str:
     if value not in Level.values:
-        raise InvalidMessage(f"The level of a message must be one of {', '.join(Level.values)}, not {value!r}.")
+        raise InvalidMessage(f"The level of a message must be one of {', '.join(Level.values)}; it is {value!r}.")
     return str(value)

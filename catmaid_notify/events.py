@@ -1,4 +1,4 @@
-"""Events that are not stored, for one user, several, a session or everyone; at most once."""
+"""Events that are not stored: pushed to the open pages of users, a group, a session or everyone, at most once."""
 
 from __future__ import annotations
 
@@ -22,38 +22,76 @@ from catmaid_notify.types import JSON, UserLike
 from catmaid_notify.utils.chunks import batches
 
 
-@sensitive_variables()  # no error mail shows what users are told
+@sensitive_variables()  # keeps payloads out of error mails
 def msg_user(user: UserLike, event: str, payload: JSON = None) -> None:
-    """Send an event to the pages that a user has open now, after commit; at most once, nothing is stored.
+    """Send an event to the open pages of a user after commit, at most once.
+
+    Nothing is stored: pages that are closed or have no socket miss the event. A rolled-back transaction sends nothing.
+    The push never raises and never waits. No query tells whether the user exists.
+
+    Args:
+        user: The recipient.
+        event: Name of the event, 1 to 100 printable characters; none of `protocol.Event` but ``new-message``.
+        payload: The event's data. With its envelope it has at most ``CATMAID_NOTIFY_PAYLOAD_BYTES_MAX`` bytes as JSON.
 
     Raises:
-        InvalidEvent: the name is not valid or reserved, the payload is not JSON or too large.
-        UnknownUser: ``user`` is no user and no primary key.
+        InvalidEvent: the name is not valid or reserved, or the payload is not JSON or too large.
+        UnknownUser: ``user`` is neither a user nor a primary key.
     """
     send_later(protocol.user_group(user_pk(user)), _message(event, payload))
 
 
 @sensitive_variables()
 def msg_users(users: Iterable[UserLike], event: str, payload: JSON = None) -> None:
-    """Send an event to the open pages of several users: instances, primary keys or a queryset. See msg_user()."""
+    """Send an event to the open pages of several users after commit, at most once. See `msg_user`.
+
+    Args:
+        users: A queryset of users, instances or primary keys.
+        event: As for `msg_user`.
+        payload: As for `msg_user`.
+
+    Raises:
+        InvalidEvent: as for `msg_user`.
+        UnknownUser: one of ``users`` is neither a user nor a primary key; users before it may get the event.
+        django.db.Error: the database failed while it read a queryset.
+    """
     message = _message(event, payload)
     for pks in batches(user_pks(users), BATCH):
-        # One message for all of them: each process looks who of them is there.
+        # One push for the whole batch: each ASGI process picks those of its own sockets.
         send_later(protocol.EVERYONE, {**message, "to": [protocol.user_group(pk) for pk in pks]})
 
 
 @sensitive_variables()
 def msg_group(group: models.Model | str, event: str, payload: JSON = None) -> None:
-    """Send an event to the open pages of the members of a Django group, given as instance or by its name."""
+    """Send an event to the open pages of the members of a Django group after commit, at most once. See `msg_user`.
+
+    Args:
+        group: An instance, or the name of a group; an unknown name reaches nobody.
+        event: As for `msg_user`.
+        payload: As for `msg_user`.
+
+    Raises:
+        InvalidEvent: as for `msg_user`.
+        django.db.Error: the database failed.
+    """
     members: dict[str, Any] = {"groups": group} if isinstance(group, models.Model) else {"groups__name": group}
     msg_users(get_user_model()._default_manager.filter(**members), event, payload)
 
 
 @sensitive_variables()
 def msg_session(session: SessionBase | str, event: str, payload: JSON = None) -> None:
-    """Send an event to the open pages of one session: ``request.session`` or a session key. See msg_user().
+    """Send an event to the open pages of one session after commit, at most once. See `msg_user`.
 
-    Does nothing where nobody is signed in with it: only who is signed in has a socket.
+    A session that nobody is signed in with gets nothing, since it has no sockets.
+
+    Args:
+        session: ``request.session`` or a session key.
+        event: As for `msg_user`.
+        payload: As for `msg_user`.
+
+    Raises:
+        InvalidEvent: as for `msg_user`.
+        django.db.Error: the database failed while it read the session.
     """
     message = _message(event, payload)
     key, data = _opened(session)
@@ -63,11 +101,20 @@ def msg_session(session: SessionBase | str, event: str, payload: JSON = None) ->
 
 @sensitive_variables()
 def msg_everyone(event: str, payload: JSON = None) -> None:
-    """Send an event to the open pages of everyone who is signed in. See msg_user()."""
+    """Send an event to the open pages of all signed-in users after commit, at most once. See `msg_user`.
+
+    Args:
+        event: As for `msg_user`.
+        payload: As for `msg_user`.
+
+    Raises:
+        InvalidEvent: as for `msg_user`.
+    """
     send_later(protocol.EVERYONE, _message(event, payload))
 
 
 def _opened(session: SessionBase | str) -> tuple[str, Any]:
+    """Return the key and the data of a session."""
     if isinstance(session, SessionBase):
         return session.session_key or "", session
     found = sessions.load([session]).get(session)
@@ -82,22 +129,22 @@ def _message(event: str, payload: JSON) -> protocol.LayerMessage:
 
 @sensitive_variables()
 def checked_frame(event: str, payload: JSON, **extra: JSON) -> str:
-    """Return the frame of an event.
+    """Encode an event as a frame.
 
     Raises:
-        InvalidEvent: the payload is not JSON or too large.
+        InvalidEvent: the payload is not JSON, or the frame is too large.
     """
     frame = protocol.frame(event, payload, **extra)
     size = len(frame.encode())
     if size > conf.PAYLOAD_BYTES_MAX:
         raise InvalidEvent(
-            f"The payload of event {str(event)!r} has {size} bytes; CATMAID_NOTIFY_PAYLOAD_BYTES_MAX is "
-            f"{conf.PAYLOAD_BYTES_MAX}. Send what names the data, and let the page fetch it."
+            f"The frame of event {str(event)!r} has {size} bytes; CATMAID_NOTIFY_PAYLOAD_BYTES_MAX allows "
+            f"{conf.PAYLOAD_BYTES_MAX}. Send an id instead of the data, and let the page fetch the data."
         )
     return frame
 
 
 def send_later(group: str, message: protocol.LayerMessage) -> None:
-    """Push a message after commit."""
-    # Robust: host code must not fail because of us.
+    """Push a layer message after commit, at once where there is no transaction."""
+    # With robust=True, Django logs an error of the callback; the caller's commit must not fail because of a push.
     transaction.on_commit(partial(push, group, message), using=router.db_for_write(Message), robust=True)

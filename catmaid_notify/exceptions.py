@@ -1,4 +1,4 @@
-"""Everything that this app raises; the docstring of a class is its default text."""
+"""Exceptions of the app. The docstring of a class is its default text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = [
 
 
 class NotifyError(Exception):
-    """Base class of the errors of catmaid_notify; never raised itself."""
+    """Base class of the exceptions of catmaid_notify; never raised itself."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or " ".join((self.__doc__ or "").split()))
@@ -25,7 +25,7 @@ class InvalidMessage(NotifyError, ValueError):
 
 
 class InvalidEvent(NotifyError, ValueError):
-    """The event can't be sent: its name is not valid or its payload is not JSON."""
+    """The event can't be sent: its name is not valid, or its payload is not JSON or too large."""
 
 
 class UnknownTopic(NotifyError, ValueError):
@@ -41,4 +41,4 @@ class UserTaskError(NotifyError):
 
 
 class BrokerUnavailable(NotifyError, ConnectionError):
-    """The message broker can't be reached; see the log for the reason of the last try."""
+    """The message broker can't be reached; the log has the reason of the last try."""

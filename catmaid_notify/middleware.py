@@ -1,4 +1,4 @@
-"""A short way for the polls of pages: most of them are told that nothing has changed."""
+"""Middleware that answers polls with 304 early: most polls find nothing new."""
 
 from __future__ import annotations
 
@@ -24,11 +24,18 @@ __all__ = ["poll"]
 
 @sync_and_async_middleware
 def poll(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]:
-    """Answer a poll with 304 right here where the session's user has nothing new; leave all else to the site.
+    """Answer a poll of the inbox with 304 if nothing has changed; pass all other requests on.
 
-    Put it behind Django's ``SecurityMiddleware``. What stands behind it doesn't see such a poll, so no session is
-    prolonged by one; where ``SESSION_SAVE_EVERY_REQUEST`` wants that, all polls go the long way. And all that is said
-    here is that the state is still the one whose ETag the page holds; the ETag names the user.
+    Put it right after Django's ``SecurityMiddleware``. Later middleware does not see an answered poll, so the poll does
+    not prolong the session. With ``SESSION_SAVE_EVERY_REQUEST`` every poll is passed on, since it has to prolong it.
+    The answer reveals nothing: it confirms an ETag that the page already has, to the user whom the ETag names.
+
+    Args:
+        get_response: The next middleware or the view, sync or async.
+
+    Returns:
+        A middleware of the same kind as ``get_response``. It never raises by itself: on an error of the database it
+        passes the poll on.
     """
     if iscoroutinefunction(get_response):
         ask = sync_to_async(_unchanged)
@@ -45,7 +52,7 @@ def poll(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], 
 
 
 def _is_poll(request: HttpRequest) -> bool:
-    """Return whether a page asks for the unread set and has one already; most requests of a site are none."""
+    """Recognise a request for the unread set from a page that has one already; the cheap tests come first."""
     return (
         request.method == "GET"
         and "HTTP_IF_NONE_MATCH" in request.META
@@ -59,21 +66,23 @@ def _unread_path(_prefix: str, _urlconf: str) -> str:
     try:
         return reverse("catmaid_notify:unread")
     except NoReverseMatch:
-        return ""  # a site with URLs of its own making
+        return ""  # the site does not include our urls; no request has an empty path
 
 
 def _unchanged(request: HttpRequest) -> HttpResponse | None:
+    """Return 304 if the session belongs to the user in the ETag and the inbox has not changed, else ``None``."""
     key, pk = request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""), etag.said_user_pk(request)
     if pk is None or not sessions.can_be_key(key):
         return None
     inbox = inbox_state.of_user(pk)
     queries = [query for query in (sessions.bound_query(key), users.bound_query(pk)) if query is not None]
     try:
-        # Whether the session is that user's is not known yet: whatever is found is used only if it is.
+        # The user comes from an untrusted ETag, so that session, user and inbox take one round trip. Rows of the inbox
+        # are used only after the session has confirmed that user.
         with sql_cache.fetch_many([*queries, *inbox]):
             sign_in = sign_in_module.sign_in_with(key)
             if sign_in is None or sign_in.user_pk != pk:
                 return None
             return etag.unchanged(request, pk, inbox.answer())
     except (Error, ValueError, OverflowError):
-        return None  # a database that is away, or a key that none can hold: the long way says it as the site does
+        return None  # the database is away, or no column holds such a key: the site answers as it always does

@@ -1,4 +1,4 @@
-"""The inbox: messages, and the progress of the tasks that will end in one."""
+"""Models: messages of the inbox, progress of running tasks, last values of topics, presence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from catmaid_notify.utils import sql_cache
 
 
 def iso(time: Any) -> str:
-    """Return an aware datetime as ISO 8601 in UTC with microseconds, which sorts as text."""
+    """Format an aware datetime as ISO 8601 in UTC with microseconds; such strings sort by time."""
     return str(time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
@@ -29,23 +29,23 @@ class MessageQuerySet(models.QuerySet["Message"]):
     """Filters of the inbox."""
 
     def for_user(self, pk: Any) -> MessageQuerySet:
-        """Messages of the user with primary key ``pk``."""
+        """Select the messages of the user with primary key ``pk``."""
         return self.filter(user_id=pk)
 
     def unread(self) -> MessageQuerySet:
-        """Messages not read yet."""
+        """Select the unread messages."""
         return self.filter(read=False)
 
     def newest_first(self) -> MessageQuerySet:
-        """By time, the newest first; messages of the same instant by their ids."""
+        """Order by time, newest first; messages of the same instant by id, highest first."""
         return self.order_by("-time", "-id")
 
     def created_within(self, seconds: float) -> MessageQuerySet:
-        """Messages created in the last ``seconds`` by the clock of the database, the only one that all agree on."""
+        """Select the messages of the last ``seconds``, by the database's clock: the clocks of hosts differ."""
         return self.filter(time__gt=Now() - timedelta(seconds=seconds))
 
     def mark_read(self, ids: Iterable[int] | None = None) -> list[int]:
-        """Mark these messages (``None``: all of the set) as read and return the ids that were unread."""
+        """Mark the messages with these ids (``None``: all of the queryset) as read; return the ids that were unread."""
         unread = self.unread() if ids is None else self.unread().filter(pk__in=list(ids))
         found = list(unread.values_list("pk", flat=True))
         if found:
@@ -54,13 +54,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class Message(models.Model):
-    """One message in one user's inbox. Its content never changes; only ``read`` does."""
+    """A message in one user's inbox. Only ``read`` ever changes."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="notify_messages",
-        db_index=False,  # the indexes below all start with it
+        db_index=False,  # two of the indexes below start with it
         verbose_name=_("user"),
     )
     time = models.DateTimeField(_("time"), db_default=Now(), editable=False)
@@ -70,7 +70,7 @@ class Message(models.Model):
     level = models.CharField(_("level"), max_length=10, choices=Level.choices, default=Level.INFO)
     read = models.BooleanField(_("read"), default=False)
     key = models.CharField(_("key"), max_length=KEY_LENGTH_MAX, null=True, blank=True, editable=False)  # noqa: DJ001
-    """A user gets at most one message with the same key; ``None``: no such limit (so NULL, not '')."""
+    """A user gets at most one message with the same key. NULL, not '', means no such limit: NULLs are not unique."""
 
     objects = MessageQuerySet.as_manager()
 
@@ -88,15 +88,16 @@ class Message(models.Model):
         return self.title
 
     def __repr__(self) -> str:
-        """Name the row, and nothing of what users are told: representations end in logs."""
+        """Show the primary key only: representations end up in logs, and the content is private."""
         return f"<Message: {self.pk}>"
 
     def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: Any) -> Any:
+        # Django's own hook of save(): compiling the INSERT anew costs more than the database takes to execute it.
         rows = None if raw else sql_cache.insert(self, using, fields, returning_fields)
         return super()._do_insert(manager, using, fields, returning_fields, raw) if rows is None else rows  # type: ignore[misc]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the message as clients get it."""
+        """Return the message as JSON for clients."""
         return {
             "id": self.pk,
             "time": iso(self.time),
@@ -108,8 +109,8 @@ class Message(models.Model):
         }
 
     def as_layer_message(self) -> protocol.LayerMessage:
-        """Return what carries this message through the layer, for both dialects."""
-        # CATMAID's client puts the title into a toast as HTML, so plain sockets get it escaped.
+        """Return the layer message that pushes this message, with a frame for each dialect."""
+        # CATMAID's client inserts the title of a toast as HTML, so the plain frame has it escaped.
         plain = {"message_id": self.pk, "message_title": escape(self.title)}
         full = {"message_id": self.pk, "message_title": self.title, "message": self.as_dict()}
         return {
@@ -121,7 +122,7 @@ class Message(models.Model):
 
 
 def progress_since() -> datetime:
-    """Return since when a running task must have said something; one that didn't has died."""
+    """Return the time of the oldest update that counts; a task without a later one is taken for dead."""
     return timezone.now() - timedelta(seconds=conf.PROGRESS_KEEP_SECONDS)
 
 
@@ -129,15 +130,15 @@ class TaskProgressQuerySet(models.QuerySet["TaskProgress"]):
     """Filters of the running tasks."""
 
     def shown_to(self, pk: Any, since: Any = None) -> TaskProgressQuerySet:
-        """Tasks of the user with primary key ``pk`` that said something lately, the oldest first."""
+        """Select a user's tasks with an update after ``since`` (`None`: `progress_since`), oldest first."""
         return self.filter(user_id=pk, updated__gt=since or progress_since()).order_by("started", "task_id")
 
 
 class TaskProgress(models.Model):
-    """How far a running task is; the row goes when the task ends. Kept for pages that load later."""
+    """Progress of a running task, for pages that load later. The row is deleted when the task ends."""
 
     class State(models.TextChoices):
-        """Where a task is; only running ones have a row."""
+        """State of a task. Only running tasks have a row; the others are sent to pages only."""
 
         RUNNING = "running", _("Running")
         SUCCESS = "success", _("Finished")
@@ -155,7 +156,7 @@ class TaskProgress(models.Model):
     updated = models.DateTimeField(_("updated"), default=timezone.now)
 
     is_locked = False
-    """Whether the transaction of who made this state holds the row; nothing that is stored."""
+    """True if the transaction that made this state still holds the row's lock. Not a column."""
 
     objects = TaskProgressQuerySet.as_manager()
 
@@ -167,11 +168,11 @@ class TaskProgress(models.Model):
         return f"{self.title}: {self.done:g} of {self.total:g}"
 
     def __repr__(self) -> str:
-        """As that of `Message`."""
+        """Show the primary key only, as `Message` does."""
         return f"<TaskProgress: {self.pk}>"
 
     def as_dict(self, state: str = State.RUNNING) -> dict[str, Any]:
-        """Return the task as clients get it."""
+        """Return the task as JSON for clients."""
         return {
             "id": self.task_id,
             "title": self.title,
@@ -188,7 +189,7 @@ def _number(value: float) -> int | float:
 
 
 class TopicValue(models.Model):
-    """What was last published into a topic that keeps it. Written by `catmaid_notify.topics.last_values` only."""
+    """Last value of a topic that keeps it. Only `catmaid_notify.topics.last_values` writes it."""
 
     topic = models.CharField(max_length=TOPIC_LENGTH_MAX, primary_key=True)
     version = models.BigIntegerField()
@@ -204,7 +205,7 @@ class TopicValue(models.Model):
 
 
 class SocketServer(models.Model):
-    """A process that holds sockets; it touches its row every few seconds."""
+    """An ASGI process with sockets. It updates ``seen`` every ``CATMAID_NOTIFY_PRESENCE_SECONDS``."""
 
     id = models.CharField(max_length=32, primary_key=True)
     seen = models.DateTimeField(db_default=Now(), db_index=True)
@@ -214,20 +215,20 @@ class SocketServer(models.Model):
 
 
 class PresenceQuerySet(models.QuerySet["Presence"]):
-    """Filters of who is there."""
+    """Filters of presence rows."""
 
     def live(self) -> PresenceQuerySet:
-        """Rows of processes that live, by the clock of the database."""
+        """Select the rows of living processes, by the database's clock."""
         limit = timedelta(seconds=3 * conf.PRESENCE_SECONDS)
         return self.filter(server__seen__gt=Now() - limit)
 
     def of_user(self, key: str) -> PresenceQuerySet:
-        """Where a user has pages open."""
+        """Select the rows of a user in all processes, topics left out."""
         return self.filter(topic="", user_key=key)
 
 
 class Presence(models.Model):
-    """A user's sockets in one process, in all or (with a topic) those that follow it."""
+    """Number of a user's sockets in one process: all of them, or (with a topic) those that follow the topic."""
 
     id = models.CharField(max_length=32, primary_key=True)
     server = models.ForeignKey(SocketServer, on_delete=models.CASCADE, related_name="presences")

@@ -1,8 +1,8 @@
-"""Who is there, across processes: who has pages open, and who follows a topic.
+"""Cross-process presence queries: users with open sockets, followers of topics.
 
-Each process has one row that it touches every few seconds, and a row for each of its users, and for each user on each
-topic, written when somebody comes or goes. What a process that was killed has left behind counts for nothing once its
-own row is old. So what costs something is coming and going, not being there.
+Each ASGI process has one `SocketServer` row that it touches every few seconds. It writes a `Presence` row for each of
+its users, and for each user of each topic, when a user comes or goes. The rows of a killed process stop counting once
+its `SocketServer` row is old. So the cost grows with arrivals and departures, not with the number of users.
 """
 
 from __future__ import annotations
@@ -20,21 +20,50 @@ from catmaid_notify.types import UserLike
 
 
 def is_online(user: UserLike) -> bool:
-    """Return whether a user has a page with a socket open now; two seconds late, 60 after a process was killed."""
+    """Return ``True`` if a user has a page with an open socket, in whatever process.
+
+    The answer is up to 2 s late, and up to 60 s late after an ASGI server was killed. A user whose page polls counts as
+    offline.
+
+    Args:
+        user: The user; need not exist.
+
+    Raises:
+        UnknownUser: ``user`` is neither a user nor a primary key.
+        django.db.Error: the database failed.
+    """
     return Presence.objects.live().of_user(user_key(user_pk(user))).exists()
 
 
 def socket_count(user: UserLike) -> int:
-    """Return how many sockets a user has open now. A browser has one, however many tabs."""
+    """Count the open sockets of a user in all processes; as late as `is_online`.
+
+    Args:
+        user: The user; need not exist.
+
+    Returns:
+        The number of sockets. All tabs of a browser share one.
+
+    Raises:
+        UnknownUser: ``user`` is neither a user nor a primary key.
+        django.db.Error: the database failed.
+    """
     rows = Presence.objects.live().of_user(user_key(user_pk(user)))
     return int(rows.aggregate(sum=Sum("sockets"))["sum"] or 0)
 
 
 def followers(topic: str) -> list[Any]:
-    """Return the primary keys of the users who follow a topic now; as late as is_online().
+    """List the users who follow a topic; as late as `is_online`.
+
+    Args:
+        topic: Name of a declared topic, such as ``"sheet:42"``.
+
+    Returns:
+        Primary keys, in the type of the user model's key, each once.
 
     Raises:
-        UnknownTopic: nobody has declared such a topic.
+        UnknownTopic: no ``topics.py`` declares the topic, or the name is not valid.
+        django.db.Error: the database failed.
     """
     to_python = get_user_model()._meta.pk.to_python
     keys = Presence.objects.live().filter(topic=topics.find(topic).name).values_list("user_key", flat=True)

@@ -1,7 +1,7 @@
-"""Where the ASGI endpoints live: everything below ``channels/``.
+"""ASGI routing: URL patterns of the endpoints below ``channels/``, and a complete application.
 
-A site with an ASGI application of its own adds the two lists to it, after ``django.setup()``; one that has none calls
-``catmaid_notify.routing.application()`` in its ``asgi.py``.
+Import it after ``django.setup()``. A site with an ASGI application of its own adds the two lists of patterns to its
+routers; any other site calls ``catmaid_notify.routing.application()`` in its ``asgi.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from catmaid_notify.realtime.consumers import HealthConsumer, UpdatesConsumer
 
 __all__ = ["application", "http_urlpatterns", "websocket_urlpatterns"]
 
-# Django's types know views only; Channels' routers take the same patterns with ASGI applications.
+# Annotated, since Django's stubs accept only views in path(), while Channels' routers take ASGI applications.
 _updates: Callable[..., Any] = UpdatesConsumer.as_asgi()
 _health: Callable[..., Any] = HealthConsumer.as_asgi()
 
@@ -26,7 +26,11 @@ http_urlpatterns = [path("channels/health/", _health)]
 
 
 def application() -> Any:
-    """Return an ASGI application that serves our endpoints, and the rest of the site by Django."""
+    """Build the ASGI application of a whole site: the endpoints of this app, and Django for all other requests.
+
+    Returns:
+        The application. WebSockets at other paths are closed.
+    """
     django_application: Callable[..., Any] = get_asgi_application()
     no_such_socket: Callable[..., Any] = _no_such_socket
     return ProtocolTypeRouter(
@@ -38,6 +42,6 @@ def application() -> Any:
 
 
 async def _no_such_socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Refuse sockets at other paths without a traceback."""
+    """Close a socket at an unknown path; Channels' router would log a traceback for each."""
     await receive()
     await send({"type": "websocket.close"})

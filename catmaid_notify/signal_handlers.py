@@ -1,4 +1,4 @@
-"""Tells the ASGI servers, from whatever process it happens in, that a user has logged out or was changed."""
+"""Signal handlers that tell all ASGI processes of logins, logouts and changed users, so that sockets end with them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from catmaid_notify.protocol import ALL_SESSIONS, EVERYONE, LAYER_TYPE, LayerMes
 
 CHECK: Final[LayerMessage] = {"type": LAYER_TYPE, "check": True}
 HARMLESS_FIELDS: Final = frozenset({"last_login"})
-"""Saved at each login, by Django itself."""
+"""Fields that Django saves at each login; a change of them ends no session."""
 
 
 def connect() -> None:
-    """Listen to the site's logouts and to its user model, those derived from it included."""
+    """Connect the handlers to logins, logouts, and the user model with all models derived from it."""
     user_logged_in.connect(_logged_in, dispatch_uid="catmaid_notify")
     user_logged_out.connect(_logged_out, dispatch_uid="catmaid_notify")
     user_model = get_user_model()
     for model in apps.get_models():
-        # Not for all models at once: whoever listens to deletions keeps Django from deleting rows unread.
+        # One model at a time: with a post_delete receiver for all models, Django would load every row that it deletes.
         if issubclass(model, user_model):
             post_save.connect(_saved, sender=model, dispatch_uid="catmaid_notify")
             post_delete.connect(_deleted, sender=model, dispatch_uid="catmaid_notify")
 
 
 def _logged_in(request: Any, **_others: Any) -> None:
-    """The session that the browser had is gone, and with it the name of its user: all processes are told."""
+    """Tell all processes that a login has replaced the browser's former session.
+
+    The former session is deleted, so nobody knows its user any more, and the message goes to `EVERYONE`.
+    """
     had = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
     if had and had != getattr(getattr(request, "session", None), "session_key", None):
         order: LayerMessage = {"type": LAYER_TYPE, "replaced": sessions.digest(had)}
@@ -42,6 +45,7 @@ def _logged_in(request: Any, **_others: Any) -> None:
 
 
 def _logged_out(request: Any, user: Any, **_others: Any) -> None:
+    """Close the sockets of the session; all of the user's where sessions are cookies and have no identity."""
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key and getattr(user, "pk", None) is not None:
         ended = ALL_SESSIONS if sessions.are_kept_by_clients() else sessions.digest(key)
@@ -53,6 +57,7 @@ def _logged_out(request: Any, user: Any, **_others: Any) -> None:
 def _saved(
     instance: Any, *, created: bool, raw: bool, using: str, update_fields: frozenset[str] | None, **_others: Any
 ) -> None:
+    """Let all processes check the user's sockets: password or ``is_active`` may have changed."""
     harmless = update_fields is not None and update_fields <= HARMLESS_FIELDS
     if not (created or raw or harmless):
         _push_on_commit(user_group(instance.pk), CHECK, using=using)
@@ -63,5 +68,5 @@ def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
 
 
 def _push_on_commit(group: str, order: LayerMessage, *, using: str) -> None:
-    # Robust: host code must not fail because of us.
+    # With robust=True, Django logs an error of the callback; the caller's commit must not fail because of a push.
     transaction.on_commit(partial(push.push, group, order), using=using, robust=True)

@@ -1,4 +1,4 @@
-"""URLs of the inbox; include them where CATMAID's client looks for them, at the root of the site or of its prefix."""
+"""URL patterns of the inbox. Include them at the root of the site, where CATMAID's client expects them."""
 
 from __future__ import annotations
 
