@@ -45,7 +45,7 @@ def _logged_in(request: Any, **_others: Any) -> None:
 
 
 def _logged_out(request: Any, user: Any, **_others: Any) -> None:
-    """Close the sockets of the session; all of the user's where sessions are cookies and have no identity."""
+    """Close the sockets of the session; all of the user's with signed cookies, whose sessions have no lasting key."""
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key and getattr(user, "pk", None) is not None:
         ended = ALL_SESSIONS if sessions.are_kept_by_clients() else sessions.digest(key)

@@ -1,1 +1,1 @@
-"""Who has opened a socket or sent a request: sessions, users, origins."""
+"""Authentication of sockets and requests: sign-ins, sessions, users, origins."""

@@ -1,7 +1,8 @@
-"""Which pages may open a socket. Browsers send cookies along from any page, so the page's origin decides.
+"""Origin check of WebSocket handshakes, against cross-site hijacking: browsers send cookies along from any page.
 
-Stricter than Channels' ``AllowedHostsOriginValidator``, which passes other ports and schemes, and everything where
-``ALLOWED_HOSTS`` is ``["*"]``: scheme, host and port must be those under which the site itself is reached.
+Scheme, host and port of the page must be those under which the request reached the site, or be allowed by a setting.
+Channels' ``AllowedHostsOriginValidator`` is less strict: it accepts other schemes and ports, and every host if
+``ALLOWED_HOSTS`` is ``["*"]``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 SERIALIZED: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?", re.ASCII
 )
-"""An origin as RFC 6454, section 6.2, writes it. Parsers of URLs let much more pass."""
+"""A serialized origin, RFC 6454, section 6.2. URL parsers accept much more."""
 LOCAL_HOSTS: Final = (".localhost", "127.0.0.1", "[::1]")
-"""What Django allows while ``DEBUG`` is on and ``ALLOWED_HOSTS`` is empty."""
+"""Hosts that Django allows while ``DEBUG`` is on and ``ALLOWED_HOSTS`` is empty."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -35,7 +36,7 @@ class Origin(NamedTuple):
 
 
 def parse(text: str) -> Origin | None:
-    """Return an origin as browsers write it, ``None`` if it is none."""
+    """Parse the value of an ``Origin`` header; ``None`` if it is not valid."""
     match = SERIALIZED.fullmatch(text)
     if match is None:
         return None
@@ -45,9 +46,11 @@ def parse(text: str) -> Origin | None:
 
 
 def is_allowed(headers: Headers, *, secure: bool) -> bool:
-    """Return whether a handshake with these headers comes from a page that may open a socket.
+    """Return ``True`` if a handshake with these headers comes from a page that may open a socket.
 
-    ``secure`` says whether the connection itself is TLS; behind a proxy ``SECURE_PROXY_SSL_HEADER`` decides.
+    Args:
+        headers: Raw headers of the ASGI scope.
+        secure: The connection to this server is TLS. Behind a proxy, ``SECURE_PROXY_SSL_HEADER`` decides instead.
     """
     origins = _values(headers, b"origin")
     if len(origins) != 1:
@@ -61,7 +64,7 @@ def is_allowed(headers: Headers, *, secure: bool) -> bool:
 
 
 def own(headers: Headers, *, secure: bool) -> Origin | None:
-    """Return the origin under which this request reached the site, ``None`` if its host is not allowed."""
+    """Return the origin under which a request reached the site; ``None`` if its host is not allowed."""
     names = (b"x-forwarded-host", b"host") if settings.USE_X_FORWARDED_HOST else (b"host",)
     hosts = next((found for name in names if (found := _values(headers, name))), [])
     if len(hosts) != 1:
@@ -81,7 +84,7 @@ def _is_secure(headers: Headers, *, secure: bool) -> bool:
 
 
 def _matches(origin: Origin, allowed: str) -> bool:
-    """Compare with one setting, whose host may begin with ``*.`` as in ``CSRF_TRUSTED_ORIGINS``."""
+    """Compare an origin with one entry of a setting; its host may begin with ``*.``, as in ``CSRF_TRUSTED_ORIGINS``."""
     wanted = parse(allowed.replace("://*.", "://", 1))
     if wanted is None or (origin.scheme, origin.port) != (wanted.scheme, wanted.port):
         return False

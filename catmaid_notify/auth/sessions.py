@@ -1,7 +1,7 @@
-"""Sessions by their keys, many at once, from whatever engine the site has; read only.
+"""Batched, read-only access to sessions by their keys, whatever engine the site uses.
 
-Django's own ``get_user`` ends a session that it can't verify, and gives it a new key where an older ``SECRET_KEY``
-verified it. A handshake can't hand a new key to the browser, so nothing of that may happen here.
+``django.contrib.auth.get_user`` writes: it flushes a session that it can't verify, and cycles the key of one that an
+older ``SECRET_KEY`` verifies. A WebSocket handshake can't give the browser a new key, so nothing here writes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,21 @@ KEYS_PER_QUERY: Final = 1000
 
 
 class Session(NamedTuple):
-    """What a session holds, and until when (in seconds since 1970; infinite where only asking again tells)."""
+    """Data of a session and its expiry."""
 
     data: dict[str, Any]
     expires: float
+    """Seconds since 1970; infinite if the engine does not tell."""
 
 
 def load(keys: Iterable[str]) -> dict[str, Session]:
-    """Return those of the sessions that are there and have not expired.
+    """Load the sessions that exist and have not expired, by key.
 
-    Sessions in the database are read from there also where the site puts a cache in front of it: a cache of this
-    process's own would never hear of a logout.
+    The ``cached_db`` engine is read from the database: a per-process cache such as ``LocMemCache`` would still have the
+    sessions that another process has ended.
+
+    Raises:
+        django.db.Error: the database failed; other engines raise errors of their own.
     """
     store = _store()
     if hasattr(store, "get_model_class"):
@@ -45,7 +49,7 @@ def load(keys: Iterable[str]) -> dict[str, Session]:
 
 
 def bound_query(key: str) -> BoundQuery | None:
-    """Return what `load` asks for one session, where it can be asked ahead."""
+    """Return the query of `load` for one session, for `fetch_many`; ``None`` if `load` would not use it."""
     store: Any = _store()
     if not hasattr(store, "get_model_class"):
         return None
@@ -53,17 +57,17 @@ def bound_query(key: str) -> BoundQuery | None:
 
 
 def are_kept_by_clients() -> bool:
-    """Return whether the sessions are in the cookies themselves, so that a logout leaves older cookies valid."""
+    """Return ``True`` for the ``signed_cookies`` engine: no server can end a session, and old cookies stay valid."""
     return issubclass(_store(), SignedCookies)
 
 
 def can_be_key(key: str) -> bool:
-    """Return whether a cookie can be a key: plain ASCII in all engines, and a NUL would be an error of PostgreSQL's."""
+    """Return ``True`` for printable ASCII: all engines' keys are, and PostgreSQL raises for a NUL character."""
     return key != "" and key.isascii() and key.isprintable()
 
 
 def digest(key: str) -> str:
-    """Return a name for a session that is no secret."""
+    """Hash a session key; the hash may travel through the broker, the key would let its reader in."""
     return hashlib.sha256(b"catmaid_notify.session:" + key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Whose a socket is: found out at the handshake, and again as long as the socket is open."""
+"""Sign-ins of sockets: resolved at the handshake, and rechecked while the socket is open."""
 
 from __future__ import annotations
 
@@ -30,60 +30,60 @@ _batchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher[str, Sig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignIn:
-    """The user of a socket, and what that rests on: a session, or what a middleware of the site said."""
+    """User of a socket, with the evidence for it: a session, or a fingerprint if a middleware named the user."""
 
     user_pk: Any
     session_key: str = field(default="", repr=False)
-    """Whoever knows it is signed in, so it goes nowhere."""
+    """Secret: anyone who knows the key is signed in. It is never logged or sent."""
     session_digest: str = field(default="", repr=False)
-    """Of the key; what other processes call the session."""
+    """Hash of the key, by which messages between processes name the session."""
     fingerprint: str = field(default="", repr=False)
-    """Of the user, where there is no session."""
+    """Hash of the user's state, if there is no session; see `_fingerprint`."""
     expires: float = math.inf
-    """When the session ends, in seconds since 1970, as far as is known."""
+    """Expiry of the session in seconds since 1970; a request may have prolonged the session meanwhile."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the session has ended unless somebody has prolonged it."""
+        """``True`` from the known expiry on; a recheck shows if the session was prolonged."""
         return self.expires <= time.time()
 
 
 async def sign_in_of(scope: dict[str, Any]) -> SignIn | None:
-    """Return who has opened a connection, ``None`` if nobody is signed in.
+    """Resolve the sign-in of an ASGI connection; ``None`` if nobody is signed in.
 
-    A user that a middleware around us has put into the scope counts; else two queries find the session's, and those of
-    whoever else comes at the same time.
+    The user that an outer middleware has put into the scope wins. Otherwise two queries load session and user, together
+    with those of all handshakes that wait at the same time.
 
     Raises:
-        django.db.Error: what the database says.
+        django.db.Error: the database failed.
     """
     if "user" in scope:
         user, session = scope["user"], scope.get("session")
         if user is None or not user.is_authenticated:
             return None
-        # A session in the scope may have to be read, which takes a thread.
+        # Reading a lazy session blocks, so it happens in a thread.
         return await database_sync_to_async(_of_middleware)(user, session) if session else _of_user(user)
     key = _session_key(scope)
     return await _handshakes().ask(key) if key else None
 
 
 def sign_in_with(key: str) -> SignIn | None:
-    """Return whose session has this key, ``None`` if nobody's; two queries.
+    """Resolve the sign-in of a session key with two queries; ``None`` if nobody is signed in.
 
     Raises:
-        django.db.Error: what the database says.
+        django.db.Error: the database failed.
     """
     return _of_sessions([key])[0] if sessions.can_be_key(key) else None
 
 
 def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
-    """Return for each of them what it is now, or the code with which its sockets are to be closed.
+    """Recheck sign-ins: return for each its current state, or the close code for its sockets.
 
-    Costs two queries per thousand, not two each. Where the browser may have a newer session than the socket's (signed
-    in anew, its own password changed) the code makes the client come again, and the handshake decides.
+    Takes two queries per thousand sign-ins. If the browser may have a newer session (after another login, or when the
+    user has changed the password), the code is `Close.OTHER_USER`: the client reconnects, and the handshake decides.
 
     Raises:
-        django.db.Error: what the database says.
+        django.db.Error: the database failed.
     """
     by_session = [sign_in for sign_in in sign_ins if sign_in.session_key]
     found = _signed_in({sign_in.session_key for sign_in in by_session})
@@ -96,7 +96,7 @@ def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
     ]
 
 
-# With a session
+# Sign-ins with a session
 
 
 def _session_key(scope: dict[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _session_key(scope: dict[str, Any]) -> str:
 
 
 def _handshakes() -> Batcher[str, SignIn | None]:
-    """Return what asks for the sessions of all who come to the running loop."""
+    """Return the running loop's batcher; concurrent handshakes share its queries."""
     loop = asyncio.get_running_loop()
     found = _batchers.get(loop)
     if found is None:
@@ -129,7 +129,7 @@ def _of_session(key: str, session: Session | None, user: Any) -> SignIn | None:
 
 
 def _signed_in(keys: set[str]) -> dict[str, tuple[Session, Any]]:
-    """Return the sessions that are there, each with its user, ``None`` where its backend lets nobody in."""
+    """Load sessions by key, each with its user; the user is ``None`` if the backend no longer accepts it."""
     found = sessions.load(keys)
     wanted = {
         key: (str(session.data.get(BACKEND_SESSION_KEY)), _user_pk(session.data)) for key, session in found.items()
@@ -155,7 +155,7 @@ def _by_session(sign_in: SignIn, session: Session | None, user: Any) -> SignIn |
 
 
 def _is_verified(data: dict[str, Any], user: Any) -> bool:
-    """Return whether the password is that of the login, as Django does, older secret keys included."""
+    """Return ``True`` if the password has not changed since the login. Like Django, accept older secret keys."""
     if not hasattr(user, "get_session_auth_hash"):
         return True
     given = data.get(HASH_SESSION_KEY) or ""
@@ -165,11 +165,11 @@ def _is_verified(data: dict[str, Any], user: Any) -> bool:
     return any(constant_time_compare(given, one) for one in valid)
 
 
-# Without one
+# Sign-ins without a session
 
 
 def _of_middleware(user: Any, session: Any) -> SignIn | None:
-    """Return what the session says where that is what the middleware has gone by."""
+    """Return the sign-in of the scope's session if that is the middleware's user, else one without a session."""
     if session.session_key and _user_pk(session) == user.pk:
         return _of_sessions([session.session_key])[0]
     return _of_user(user)
@@ -188,7 +188,7 @@ def _by_fingerprint(sign_in: SignIn, user: Any) -> SignIn | Close:
 
 
 def _fingerprint(user: Any) -> str:
-    """Return what changes with the password and when the user is deactivated; empty where only existence counts."""
+    """Hash password and ``is_active``, so that a change of either shows; empty if the model has no password."""
     if not hasattr(user, "get_session_auth_hash"):
         return ""
     state = f"{user.get_session_auth_hash()}:{getattr(user, 'is_active', True)}"

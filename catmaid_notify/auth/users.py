@@ -1,4 +1,4 @@
-"""Users as their authentication backends give them, many at once."""
+"""Batched loading of users, as their authentication backends would return them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from catmaid_notify.utils.sql_cache import BoundQuery
 USERS_PER_QUERY: Final = 1000
 
 Wanted = tuple[str, Any]
-"""Dotted path of a backend, and a primary key."""
+"""Dotted path of an authentication backend, and the primary key of a user."""
 
 
 def load(wanted: Iterable[Wanted]) -> dict[Wanted, Any]:
-    """Return the users whom the backend that signed them in still lets in."""
+    """Load users whose authentication backend is still configured and still accepts them.
+
+    Raises:
+        django.db.Error: the database failed.
+    """
     by_backend: dict[str, set[Any]] = defaultdict(set)
     for path, pk in wanted:
         by_backend[path].add(pk)
@@ -34,7 +38,11 @@ def load(wanted: Iterable[Wanted]) -> dict[Wanted, Any]:
 
 
 def by_pk(pks: Iterable[Any]) -> dict[Any, Any]:
-    """Return the users that exist."""
+    """Load the users that exist, by primary key.
+
+    Raises:
+        django.db.Error: the database failed.
+    """
     users = get_user_model()._default_manager
     return {
         user.pk: user for batch in batches(pks, USERS_PER_QUERY) for user in sql_cache.instances(users, "pk", batch)
@@ -42,12 +50,12 @@ def by_pk(pks: Iterable[Any]) -> dict[Any, Any]:
 
 
 def bound_query(pk: Any) -> BoundQuery | None:
-    """Return what `by_pk` asks for one user, where it can be asked ahead."""
+    """Return the query of `by_pk` for one user, for `fetch_many`; ``None`` if `by_pk` would not use it."""
     return sql_cache.instance(get_user_model()._default_manager, "pk", pk)
 
 
 def _of_backend(backend: Any, pks: set[Any]) -> list[Any]:
     if isinstance(backend, ModelBackend) and type(backend).get_user is ModelBackend.get_user:
-        # What that method does, for many.
+        # The same as ModelBackend.get_user(), with one query for all users.
         return [user for user in by_pk(pks).values() if backend.user_can_authenticate(user)]
     return [user for pk in pks if (user := backend.get_user(pk)) is not None]

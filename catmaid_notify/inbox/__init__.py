@@ -1,1 +1,1 @@
-"""The inbox of a user: recipients, and the state that pages compare themselves with."""
+"""Inbox helpers: recipients as primary keys, and the state of an inbox for ETags."""

@@ -1,4 +1,4 @@
-"""Who is meant: primary keys of users, from all that host code may hand us."""
+"""Recipients: validated primary keys from the instances, keys and querysets that host code passes."""
 
 from __future__ import annotations
 
@@ -19,24 +19,34 @@ from catmaid_notify.types import UserLike
 logger = logging.getLogger("catmaid_notify")
 
 BATCH: Final = 1000
-"""Users that are handled at once, where they may be many."""
+"""Users per query and per transaction."""
 
 
 def users_of(using: str) -> models.QuerySet[Any]:
-    """Return all users that there are, from this database."""
+    """Return a queryset of all users; the base manager, since a default manager may hide some of them."""
     return get_user_model()._base_manager.using(using).all()
 
 
 def user_pk(user: UserLike) -> Any:
-    """Return the primary key of an instance, or a primary key in the type that the model has; else `UnknownUser`."""
+    """Convert a user to the primary key, in the type that the user model has. Asks no database.
+
+    Args:
+        user: The user; need not exist.
+
+    Returns:
+        The primary key, of whatever type the site's user model declares.
+
+    Raises:
+        UnknownUser: ``user`` is neither a saved user nor a primary key, or the column can't hold such a key.
+    """
     pk = _converted_pk(user)
     if not _is_possible(pk):
-        raise UnknownUser(f"There is no user with primary key {_shown(pk)}.")
+        raise UnknownUser(f"No user can have the primary key {_shown(pk)}; pass a user or its primary key.")
     return pk
 
 
 def _is_possible(pk: Any) -> bool:
-    """Return whether the column can hold such a key; databases raise where it can't."""
+    """Return ``True`` if the column can hold such a key; a query with another one would raise."""
     try:
         get_user_model()._meta.pk.run_validators(pk)
     except ValidationError:
@@ -45,38 +55,55 @@ def _is_possible(pk: Any) -> bool:
 
 
 def _converted_pk(user: object) -> Any:
+    """Return the primary key in the type of the model's field, possible or not."""
     model = get_user_model()
     if isinstance(user, models.Model):
         if not isinstance(user, model) or user.pk is None:
-            raise UnknownUser(f"{user!r} is not a saved {model.__name__}.")
+            raise UnknownUser(f"{_shown(user)} is not a saved {model.__name__}; save it first, or pass a primary key.")
         return user.pk
     try:
-        # What databases and Python would take for a number all the same is refused: 1.5, b"1" and True are not user 1.
+        # to_python() would turn 1.5, b"1" and True into user 1.
         if user is None or isinstance(user, bool | float | complex | Decimal | bytes | bytearray):
             raise TypeError
         return model._meta.pk.to_python(user)
     except (ValidationError, TypeError, ValueError, OverflowError):
-        raise UnknownUser(f"{_shown(user)} is neither a {model.__name__} nor a primary key of one.") from None
+        raise UnknownUser(
+            f"{_shown(user)} is neither a {model.__name__} nor the primary key of one; pass one of these."
+        ) from None
 
 
 def user_pks(users: Iterable[UserLike]) -> Iterator[Any]:
-    """Yield the primary keys of instances, keys or a queryset, each once, those that can't exist left out."""
+    """Yield the primary keys of users, each once. Keys that no column can hold are skipped and logged.
+
+    Raises:
+        UnknownUser: one of ``users``, or ``users`` itself, is of a wrong type.
+    """
     if isinstance(users, str | bytes | bytearray):
-        raise UnknownUser(f"users must be several users, not {_shown(users)}; put one user into a list.")
+        raise UnknownUser(f"users must be an iterable of users, not {_shown(users)}; put a single user into a list.")
+    # Only keys, and in batches: 100,000 instances would not fit into memory.
     if isinstance(users, models.QuerySet) and issubclass(users.model, get_user_model()):
         users = users.values_list("pk", flat=True).iterator(chunk_size=BATCH)
     seen = set()
     for user in users:
         pk = _converted_pk(user)
         if not _is_possible(pk):
-            logger.warning("No message for a user that can't exist: pk=%s", _shown(pk))
+            logger.warning("User skipped, no column can hold such a primary key: pk=%s", _shown(pk))
         elif pk not in seen:
             seen.add(pk)
             yield pk
 
 
 def require_user(pk: Any, using: str | None = None) -> None:
-    """Raise `UnknownUser` unless there is a user with this primary key."""
+    """Check that a user exists, with one query.
+
+    Args:
+        pk: A primary key, as `user_pk` returns it.
+        using: Alias of the database to ask; ``None`` for the one that messages are written to.
+
+    Raises:
+        UnknownUser: the database has no user with this primary key.
+        django.db.Error: the database failed.
+    """
     using = using or router.db_for_write(Message)
     try:
         known = users_of(using).filter(pk=pk).exists()
@@ -87,7 +114,7 @@ def require_user(pk: Any, using: str | None = None) -> None:
 
 
 def _shown(value: object) -> str:
-    """Return a short ``repr`` of anything; that of a huge integer raises."""
+    """Return a short ``repr`` for error texts; Python refuses to convert huge integers to text."""
     try:
         return reprlib.repr(value)
     except ValueError:

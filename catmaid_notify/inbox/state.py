@@ -1,4 +1,4 @@
-"""What a page compares itself with: which messages are unread, and how far the running tasks are."""
+"""State of an inbox: ids of the unread messages, latest updates of the running tasks. Polls compare it by its ETag."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from catmaid_notify.models import Message, TaskProgress, progress_since
 from catmaid_notify.utils.sql_cache import BoundQuery, Parameter, Prepared
 
 COUNTED: Final = 1000
-"""Unread messages that are counted."""
+"""Unread messages that are counted at most; views then say that there are more."""
 
 
 class Unread(NamedTuple):
-    """The state of one user's inbox.
+    """Unread messages and running tasks of one user.
 
-    Neither a clock nor a highest id would tell of all changes, since ids are handed out before commit.
+    The whole set of ids is compared: ids are assigned before commit, so neither the highest id nor a time reveals
+    every change.
     """
 
     ids: list[int]
-    """Of the unread messages, newest first; one more than are counted at most."""
+    """Ids of the unread messages, newest first; at most `COUNTED` + 1, so that "more" is known."""
     tasks: list[tuple[str, str]]
-    """Of the running tasks, each with the time of its latest state."""
+    """Ids of the running tasks, each with the ISO time of its latest update."""
 
 
 class StateQueries(NamedTuple):
-    """What `Unread` is made of: two queries, one of them of an index alone."""
+    """Queries behind `Unread`; that of the messages reads an index only."""
 
     ids: BoundQuery
     tasks: BoundQuery
 
     def answer(self) -> Unread:
-        """Return the state that the database has now."""
+        """Run the queries, unless `fetch_many` has their rows already."""
         ids = [row[0] for row in self.ids.rows()]
         return Unread(ids, [(task_id, updated.isoformat()) for task_id, updated in self.tasks.rows()])
 
 
 def of_user(pk: Any) -> StateQueries:
-    """Return what is to be asked of this user's inbox."""
+    """Return the bound queries for the inbox of the user with primary key ``pk``."""
     return StateQueries(
         _ids().bind(router.db_for_read(Message), user=pk),
         _tasks().bind(router.db_for_read(TaskProgress), user=pk, since=progress_since()),

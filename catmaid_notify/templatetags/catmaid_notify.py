@@ -1,4 +1,4 @@
-"""The template tag that puts the browser client into a page."""
+"""Template tags that put the browser client, or its user interface alone, into a page."""
 
 from __future__ import annotations
 
@@ -21,21 +21,26 @@ from catmaid_notify.views import js_modules
 register = template.Library()
 
 ENTRY: Final = "auto.js"
-"""The module that the page loads; it loads the others by relative paths."""
+"""The module that the page loads; it imports the others by relative paths."""
 
 
 @register.inclusion_tag("catmaid_notify/client.html", takes_context=True)
 def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
-    """Print the client for whoever is signed in, and nothing for others or without a request (as in a ``500.html``).
+    """Render the browser client for a signed-in user; nothing for others, or without a request (as in ``500.html``).
 
     Args:
-        ui: With the bell where the tag stands, and toasts; ``False``: the script only, for a page with its own.
+        context: The template's context, with ``request``; Django passes it.
+        ui: ``True`` renders the bell at the place of the tag, and toasts; ``False`` the script only, for a page with a
+            user interface of its own.
+
+    Returns:
+        The context of ``catmaid_notify/client.html``.
     """
     request = context.get("request")
     user = getattr(request, "user", None)
     if request is None or user is None or not user.is_authenticated:
         return {"user": ""}
-    token = get_token(request)  # also makes sure that the cookie is set: this page may have no form
+    token = get_token(request)  # sets the CSRF cookie, too: the page may have no form
     return {
         "user": user_key(user.pk),
         "ui": ui,
@@ -50,7 +55,7 @@ def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
         "updates_path": conf.UPDATES_PATH or f"{get_script_prefix()}channels/updates/",
         "poll_ms": round(conf.POLL_SECONDS * 1000),
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
-        # The cookie, where scripts can read it, is fresher than the page: it follows a login in another tab.
+        # Empty if scripts can read the cookie, which is fresher than the page: a login in another tab changes it.
         "csrf_token": token if settings.CSRF_USE_SESSIONS or settings.CSRF_COOKIE_HTTPONLY else "",
         "nonce": str(getattr(request, "csp_nonce", None) or context.get("csp_nonce") or ""),
     }
@@ -58,12 +63,16 @@ def catmaid_notify(context: Context, *, ui: bool = True) -> dict[str, Any]:
 
 @register.inclusion_tag("catmaid_notify/inbox.html")
 def catmaid_notify_inbox() -> dict[str, Any]:
-    """Print the bell, its panel and the toasts alone, for pages whose own script calls ``attachInbox``."""
+    """Render the bell, its panel and the toasts only, for pages whose own script calls ``attachInbox``.
+
+    Returns:
+        The context of ``catmaid_notify/inbox.html``.
+    """
     return {"poll_seconds": max(1, round(conf.POLL_SECONDS))}
 
 
 def url_of(name: str) -> str:
-    """Return where the page loads a module from: the static files where that works, else `views.js_modules`."""
+    """Return the URL of a module: the static file if its imports work there, else `views.js_modules`."""
     url = static(f"catmaid_notify/{name}")
     parts = urlsplit(url)
     is_renamed = posixpath.basename(parts.path) != posixpath.basename(name)
@@ -71,5 +80,5 @@ def url_of(name: str) -> str:
         try:
             return reverse("catmaid_notify:module", args=[js_modules.version(), name])
         except NoReverseMatch:
-            pass  # a site with URLs of its own making: the copies with plain names may be there, too
+            pass  # the site does not include our urls; its static files may have copies with plain names
     return url

@@ -1,10 +1,10 @@
-"""Topics that pages follow, declared by the site: each installed app's ``topics.py`` is imported at start.
+"""Declaration of topics, in the ``topics.py`` of an installed app. Django imports each of them at start.
 
     from catmaid_notify import topics
 
     topics.register("sheet:<slug:name>", may_follow=may_see_sheet)
 
-What nobody has declared can neither be followed nor published into.
+Pages can follow, and code can publish into, declared topics only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The last value of topics that keep it, in the database: the same for all processes, and part of the transaction.
+"""Last values of topics, in the database: shared by all processes, and part of the publisher's transaction.
 
-Whoever publishes holds the topic's row until the commit, so the order of the versions is that of the commits, an old
-value never replaces a newer one, and one that is rolled back was never there.
+A publisher locks the topic's row until its commit. So versions are in the order of commits, an old value never replaces
+a newer one, and a value that is rolled back is never seen.
 """
 
 from __future__ import annotations
@@ -25,7 +25,12 @@ TOPICS_PER_QUERY: Final = 500
 
 
 def keep(topic: str, event: str, payload: JSON, *, sender: str, seconds: float) -> int:
-    """Store a topic's last value; return its version, which is higher than that of any earlier one."""
+    """Store the last value of a topic for ``seconds``; return its version, higher than any earlier one.
+
+    Raises:
+        InvalidEvent: the payload is not JSON.
+        django.db.Error: the database failed.
+    """
     using = router.db_for_write(TopicValue)
     now = timezone.now()
     values = {
@@ -40,25 +45,25 @@ def keep(topic: str, event: str, payload: JSON, *, sender: str, seconds: float) 
         if not rows.update(version=F("version") + 1, **values):
             try:
                 with transaction.atomic(using=using):
-                    # The time, so that a row that was pruned and made anew does not begin with a lower version.
+                    # The time as the first version: a row that was pruned and is created again gets a higher one.
                     return (
                         TopicValue.objects.using(using)
                         .create(topic=topic, version=int(time.time() * 1000), **values)
                         .version
                     )
-            except IntegrityError:  # somebody was faster
+            except IntegrityError:  # another transaction has created the row since the update above
                 rows.update(version=F("version") + 1, **values)
         return int(rows.values_list("version", flat=True)[0])
 
 
 def load(names: Iterable[str]) -> dict[str, TopicValue]:
-    """Return the last values of these topics, those left out that have none (any more)."""
+    """Load the last values of topics by name; topics without one, or with an expired one, are left out."""
     valid = TopicValue.objects.filter(expires__gt=timezone.now())
     return {row.topic: row for batch in batches(names, TOPICS_PER_QUERY) for row in valid.filter(topic__in=batch)}
 
 
 def as_dict(value: TopicValue) -> dict[str, Any]:
-    """Return a value as clients get it."""
+    """Return a last value as JSON for clients; the same keys as a frame."""
     sender = {"sender": value.sender} if value.sender else {}
     return {
         "event": value.event,

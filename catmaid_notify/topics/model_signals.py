@@ -1,4 +1,4 @@
-"""Publishes into a topic when instances of a model are saved or deleted; to be called in a ``topics.py``."""
+"""Publishing of saved and deleted model instances into topics, by Django's signals."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from catmaid_notify.topics.publishing import publish
 def publish_changes(
     model: type[models.Model], *, topic: str | Callable[[Any], str | None], fields: Sequence[str]
 ) -> None:
-    """Publish the events ``saved`` and ``deleted`` of this model's instances, after commit.
+    """Publish each saved or deleted instance of a model into a topic, as the event ``saved`` or ``deleted``.
 
-    The payload has the primary key as ``id``, and the named fields (foreign keys by their ids). What sends no signals
-    (``update()``, ``bulk_create()``) isn't seen, and fixtures that are loaded are left out. May be called again for
-    another topic or other fields.
+    Call it in a ``topics.py``, once for each topic that is to get the rows. Events are sent after commit and at most
+    once, as by `publish`. The payload has the primary key as ``id``, and the named fields. ``update()``,
+    ``bulk_create()`` and other calls without signals publish nothing, nor do fixtures.
 
     Args:
-        model: The model.
-        topic: The topic's name, or what returns it for an instance; ``None`` publishes nothing.
-        fields: Names of the fields that are sent. Nothing else is: followers may see less than the row holds.
+        model: The model whose instances are published.
+        topic: Name of the topic, or a callable that returns the name for an instance; ``None`` publishes nothing.
+        fields: Names of the fields to send; foreign keys are sent as ids. Other fields are never sent.
 
     Raises:
         ImproperlyConfigured: the model has no such field.
     """
     unknown = set(fields) - {field.name for field in model._meta.concrete_fields}
     if unknown:
-        raise ImproperlyConfigured(f"{model._meta.label} has no field {', '.join(sorted(unknown))}.")
+        raise ImproperlyConfigured(
+            f"{model._meta.label} has no field {', '.join(sorted(unknown))}; name columns of the model in fields."
+        )
     names = [model._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
     publish_instance = partial(_publish_instance, topic, dict(zip(fields, names, strict=True)))
 
@@ -43,7 +45,7 @@ def publish_changes(
     def deleted(instance: Any, **_others: Any) -> None:
         publish_instance("deleted", instance)
 
-    # Several topics may get the rows of a model, and whoever says the same twice has them published once.
+    # Distinct topics or fields connect several receivers; the same call twice connects one.
     uid = ("catmaid_notify.changes", model._meta.label, topic, frozenset(fields))
     for signal, receiver in ((post_save, saved), (post_delete, deleted)):
         signal.connect(receiver, sender=model, weak=False, dispatch_uid=uid)

@@ -1,4 +1,4 @@
-"""What a site's topics allow, asked in a thread that may use the database."""
+"""Permissions of topics: calls of the site's own callables. For a thread that may use the database."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ logger = logging.getLogger("catmaid_notify")
 
 
 class PublishRefused(NotifyError):
-    """The site does not allow this."""
+    """The page may not publish this."""
 
 
 def followers_among(asked: Sequence[tuple[Topic, list[Any]]]) -> list[set[Any]]:
-    """Return for each topic which of the users, given by their primary keys, may follow it.
+    """Return for each topic the primary keys of the users who may follow it, out of the given ones.
 
     Raises:
-        django.db.Error: what the database says.
+        django.db.Error: the database failed.
     """
     known = users.by_pk({pk for _topic, pks in asked for pk in pks})
     return [allowed([known[pk] for pk in pks if pk in known], topic) for topic, pks in asked]
 
 
 def allowed(candidates: list[Any], topic: Topic) -> set[Any]:
-    """Return the primary keys of the users who may follow a topic; nobody where the site's callable fails.
+    """Return the primary keys of the users who may follow a topic; none if the site's callable raises.
 
     Raises:
-        django.db.Error: what the database says.
+        django.db.Error: the database failed. It is no refusal: the caller asks again later.
     """
     declaration = topic.declaration
     try:
@@ -47,16 +47,16 @@ def allowed(candidates: list[Any], topic: Topic) -> set[Any]:
     except DatabaseError:
         raise
     except Exception:
-        logger.exception("Nobody may follow, since the permission of a topic failed: topic=%.200r", topic.name)
+        logger.exception("Topic refused, its permission callable raised: topic=%.200r", topic.name)
         return set()
 
 
 def publish_from_page(pk: Any, topic: Topic, event: Any, payload: Any, sender: Any) -> None:
-    """Publish what a page has sent, if the topic allows it.
+    """Publish an event that a page has sent, if the topic allows it. All arguments from the page are untrusted.
 
     Raises:
-        Refused: with the reason that the page gets.
-        django.db.Error: what the database says.
+        PublishRefused: the topic does not allow it; the text is for the page.
+        django.db.Error: the database failed.
     """
     user = users.by_pk([pk]).get(pk)
     declaration = topic.declaration
@@ -69,14 +69,14 @@ def publish_from_page(pk: Any, topic: Topic, event: Any, payload: Any, sender: A
         cleaned = _call(declaration.clean, user, event, payload, **topic.parameters)
         publishing.publish(topic.name, event, cleaned, sender=sender or "")
     except ValidationError as error:
-        # It may repeat what the page has sent, and that may hold what no frame can: lone surrogates.
+        # The text may quote the page's input, and lone surrogates in it could not be sent in a frame.
         raise PublishRefused(" ".join(error.messages)[:500].encode(errors="replace").decode()) from None
     except (DatabaseError, PublishRefused):
         raise
     except NotifyError:
         raise PublishRefused("not valid") from None
     except Exception:
-        logger.exception("Not published, since the topic's own code failed: topic=%.200r", topic.name)
+        logger.exception("Event of a page not published, the topic's callable raised: topic=%.200r", topic.name)
         raise PublishRefused("failed") from None
 
 

@@ -1,4 +1,4 @@
-"""Declared topics: patterns, what may be done with them, look-up by name."""
+"""Registry of declared topics: patterns, permissions, look-up by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from catmaid_notify.types import UserLike
 
 PARAMETER: Final = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>[A-Za-z_]\w*)>")
 FOUND_MAX: Final = 10_000
-"""Names whose declaration is remembered."""
+"""Names that the look-up caches."""
 
 
 class _Word(StringConverter):
@@ -31,7 +31,7 @@ class _Word(StringConverter):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Declaration:
-    """One kind of topics: how they are called, and who may do what."""
+    """Topics of one pattern, with their permissions; see `register` for the fields."""
 
     pattern: str
     may_follow: Callable[..., Any] | None
@@ -43,7 +43,7 @@ class Declaration:
     converters: dict[str, Any] = field(repr=False)
 
     def match(self, topic: str) -> dict[str, Any] | None:
-        """Return the parameters in the name of a topic, ``None`` if it is none of these."""
+        """Parse the parameters in the name of a topic; ``None`` if the name does not match the pattern."""
         matched = self.regex.fullmatch(topic)
         if matched is None:
             return None
@@ -55,7 +55,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Topic:
-    """One topic: its name, its declaration, and the parameters in the name."""
+    """A declared topic: name, declaration, parameters in the name, group of the channel layer."""
 
     name: str
     declaration: Declaration
@@ -75,26 +75,31 @@ def register(
     clean: Callable[..., Any] | None = None,
     keep_seconds: float = 0,
 ) -> None:
-    """Declare topics. All callables may be sync or async, and get the parameters of the pattern as keywords.
+    """Declare the topics whose names match a pattern, and their permissions.
+
+    All callables may be sync or async. They get the parameters of the pattern as keywords, and run in a thread that may
+    use the database. An exception in a callable counts as a refusal and is logged; after a database error the callable
+    is called again.
 
     Args:
-        pattern: Such as ``"sheet:<slug:name>"``; the converters are those of Django's URLs, and a parameter without
-            one is anything but a colon.
-        may_follow: ``(user, **parameters)``: whether this user may follow.
-        may_follow_many: ``(users, **parameters)``: those of the users who may follow, in place of ``may_follow``;
-            one query for all of a topic's followers instead of one each.
-        may_publish: ``(user, **parameters)``: whether pages of this user may publish; without it, none may.
-        clean: ``(user, event, payload, **parameters)``: the payload to publish in place of what a page has sent, or
-            a ``ValidationError`` whose text the page gets.
-        keep_seconds: How long the last value is kept for those who come later; 0: not at all.
+        pattern: Such as ``"sheet:<slug:name>"``, with the path converters of Django's URLs. A parameter without a
+            converter matches anything but a colon.
+        may_follow: ``(user, **parameters)``, returns ``True`` if the user may follow the topic.
+        may_follow_many: ``(users, **parameters)``, returns those of the users who may follow the topic. Instead of
+            ``may_follow``: one call for all followers of a topic instead of one each.
+        may_publish: ``(user, **parameters)``, returns ``True`` if pages of the user may publish. ``None``: only the
+            server publishes. Needs ``clean``.
+        clean: ``(user, event, payload, **parameters)``, returns the payload to publish instead of the page's, or raises
+            ``ValidationError`` with a text for the page. Needs ``may_publish``.
+        keep_seconds: Time in seconds for which the last value is kept for pages that follow later; 0 keeps none.
 
     Raises:
-        ImproperlyConfigured: the pattern is taken or not valid, or a callable is missing.
+        ImproperlyConfigured: the pattern is not valid or declared already, or the callables do not fit together.
     """
     if pattern in _declarations:
-        raise ImproperlyConfigured(f"The topic {pattern!r} is declared twice.")
+        raise ImproperlyConfigured(f"The topic {pattern!r} is declared twice; remove one of the declarations.")
     if (may_follow is None) == (may_follow_many is None):
-        raise ImproperlyConfigured(f"The topic {pattern!r} needs either may_follow or may_follow_many.")
+        raise ImproperlyConfigured(f"The topic {pattern!r} needs either may_follow or may_follow_many, not both.")
     if (may_publish is None) != (clean is None):
         raise ImproperlyConfigured(f"The topic {pattern!r} needs both may_publish and clean, or neither.")
     if not 0 <= keep_seconds < math.inf:
@@ -114,16 +119,26 @@ def register(
 
 
 def unregister(pattern: str) -> None:
-    """Take a declaration back, for tests."""
+    """Remove a declaration, for tests.
+
+    Args:
+        pattern: The pattern as it was registered.
+
+    Raises:
+        KeyError: no such pattern is registered.
+    """
     del _declarations[pattern]
     _find.cache_clear()
 
 
 def find(name: object) -> Topic:
-    """Return the topic with this name.
+    """Look up a topic by its name.
+
+    Args:
+        name: The name, of any type: it may come from a page.
 
     Raises:
-        UnknownTopic: nobody has declared such a topic, or the name is not valid.
+        UnknownTopic: no ``topics.py`` declares the topic, or the name is not valid.
     """
     if not isinstance(name, str) or not protocol.is_name(name, protocol.TOPIC_LENGTH_MAX):
         raise UnknownTopic(
@@ -133,18 +148,28 @@ def find(name: object) -> Topic:
     if found is None:
         known = ", ".join(repr(pattern) for pattern in _declarations) or "none"
         raise UnknownTopic(
-            f"No topic {name!r} is declared (declared: {known}); declare it in a topics.py of an installed app."
+            f"No topic {name!r} is declared (declared are: {known}); declare it in a topics.py of an installed app."
         )
     return found
 
 
 def recheck(topic: str | None = None, *, user: UserLike | None = None) -> None:
-    """Ask again, after commit, who may follow: a topic, what a user follows, or (without arguments) everything.
+    """Check the permissions of followers again after commit: of a topic, of a user, or (without arguments) of all.
 
-    To be called when permissions have changed; without it, that takes effect within a minute.
+    Call it when permissions have changed. Without the call, the change takes effect within
+    ``CATMAID_NOTIFY_TOPIC_CHECK_SECONDS``. The push never raises and never waits.
+
+    Args:
+        topic: Name of the topic whose followers are checked.
+        user: The user whose topics are checked.
+
+    Raises:
+        TypeError: both arguments were given.
+        UnknownTopic: no ``topics.py`` declares the topic.
+        UnknownUser: ``user`` is neither a user nor a primary key.
     """
     if topic is not None and user is not None:
-        raise TypeError("recheck() takes a topic or a user, not both.")
+        raise TypeError("recheck() takes a topic or a user, not both; call it once for each.")
     group = protocol.EVERYONE
     if topic is not None:
         group = find(topic).group
@@ -171,7 +196,10 @@ def _compiled(pattern: str) -> tuple[re.Pattern[str], dict[str, Any]]:
     for found in PARAMETER.finditer(pattern):
         name, converter = found["name"], known.get(found["converter"] or "str")
         if converter is None or name in converters:
-            raise ImproperlyConfigured(f"The topic {pattern!r} has an unknown converter or {name!r} twice.")
+            raise ImproperlyConfigured(
+                f"The topic {pattern!r} has an unknown converter or a second parameter {name!r}; use the path "
+                "converters of Django's URLs, and each name once."
+            )
         converters[name] = converter
         parts += [re.escape(pattern[end : found.start()]), f"(?P<{name}>{converter.regex})"]
         end = found.end()

@@ -1,1 +1,1 @@
-"""Helpers that know nothing of the app."""
+"""General helpers, independent of the app."""

@@ -1,4 +1,4 @@
-"""What asyncio leaves to its users. Pure."""
+"""asyncio helpers that the standard library lacks. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 
 
 def being_cancelled() -> bool:
-    """Return whether somebody wants the current task to end.
+    """Return ``True`` if ``cancel()`` was called on the current task.
 
-    Drivers cancel futures of their own when they give a connection up, and who waits for one gets a CancelledError,
-    too. A task that goes on for ever must tell the two apart, or it ends in silence.
+    Drivers cancel their own futures when they give up a connection, and a task that awaits such a future gets a
+    CancelledError as well. An endless task must tell the two apart, or a lost connection ends it silently.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait until the event is set, but not longer than that; return whether it is."""
+    """Wait for an event, at most ``seconds``; return ``True`` if it was set in time."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,6 +1,6 @@
-"""Questions that come while one is being answered are then asked together: many pages at once cost few queries.
+"""Batching of concurrent look-ups: those that arrive while a query runs share the next query.
 
-Nobody waits for others to come, and a question that can't be answered harms no other. Knows nothing of the app.
+The first look-up starts at once, without waiting for others. A look-up that fails does not fail the others.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 AT_ONCE = 100
-"""Questions that are asked together at most, so that the first one doesn't wait for the work on a thousand."""
+"""Questions in one batch; in a larger one, the first would wait for the work on all of them."""
 
 
 class Batcher(Generic[Q, A]):
-    """Asks ``ask``, which answers several questions in their order. Belongs to one loop."""
+    """Coalesces concurrent questions into batched calls of ``ask``. Belongs to one event loop.
+
+    ``ask`` takes several questions and returns their answers in the same order.
+    """
 
     def __init__(self, ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:
         self._ask = ask
@@ -27,12 +30,16 @@ class Batcher(Generic[Q, A]):
         self._task: asyncio.Task[None] | None = None
 
     async def ask(self, question: Q) -> A:
-        """Return the answer, or raise what ``ask`` raises for this question alone."""
+        """Return the answer to one question.
+
+        Raises:
+            Exception: the error of ``ask`` for this question.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, answer))
         if self._task is None:
-            # In a context of its own, since that of the first one who asks may end before.
+            # An empty context: the batch outlives the request that starts it, and must not see its context variables.
             self._task = loop.create_task(self._work(), context=contextvars.Context())
         return await answer
 
@@ -41,7 +48,7 @@ class Batcher(Generic[Q, A]):
             while self._waiting:
                 count = min(len(self._waiting), AT_ONCE)
                 taken = [self._waiting.popleft() for _ in range(count)]
-                await self._answer([one for one in taken if not one[1].done()])  # who is done has gone away
+                await self._answer([one for one in taken if not one[1].done()])  # done: its caller was cancelled
         finally:
             self._task = None
             for _, answer in self._waiting:
@@ -51,7 +58,7 @@ class Batcher(Generic[Q, A]):
     async def _answer(self, asked: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._ask([question for question, _ in asked])
-        except Exception as error:  # noqa: BLE001 - it is for whoever has asked
+        except Exception as error:  # noqa: BLE001 - passed on to the callers
             await self._answer_failed(asked, error)
             return
         except asyncio.CancelledError:
@@ -63,7 +70,7 @@ class Batcher(Generic[Q, A]):
                 answer.set_result(given)
 
     async def _answer_failed(self, asked: Sequence[tuple[Q, asyncio.Future[A]]], error: Exception) -> None:
-        """Ask for each alone: one of them may be at fault."""
+        """Ask each question alone: a single one may have caused the error."""
         if len(asked) > 1:
             for one in asked:
                 await self._answer([one])

@@ -1,4 +1,4 @@
-"""Cuts what may be long into pieces that a statement can hold. Pure."""
+"""Splitting of iterables into lists of bounded size, for SQL statements. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of ``size``, the last one shorter; takes no more of them than it has yielded."""
+    """Yield lists of ``size`` items, the last one shorter. Reads the iterable lazily, one list at a time."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

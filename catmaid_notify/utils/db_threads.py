@@ -1,4 +1,4 @@
-"""Threads for what uses the database beside the handshakes, which must not wait for one that hangs."""
+"""Thread pools for database work in the background: a query that hangs must not block the handshakes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from channels.db import database_sync_to_async
 
 T = TypeVar("T")
 
+# One thread for the app's own duties, which so run in order; two for code of the site, of which one may be slow.
 _executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catmaid-notify-background")
 _pages = ThreadPoolExecutor(max_workers=2, thread_name_prefix="catmaid-notify-pages")
 
 
 async def ask(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function that uses the database, behind those that were asked before, and return its answer."""
+    """Call a function that uses the database in the background thread, after the earlier calls; return its result."""
     return await _ask(_executor, function, *arguments)
 
 
 async def ask_for_page(function: Callable[..., T], *arguments: Any) -> T:
-    """The same for what a page waits for; the site's own code may be slow there, and must not delay our duties."""
+    """Call a function that a page waits for in separate threads: slow code of the site must not delay `ask`."""
     return await _ask(_pages, function, *arguments)
 
 

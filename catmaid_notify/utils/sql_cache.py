@@ -1,6 +1,6 @@
-"""Queries whose SQL is made once: to make it takes Django ten times what a look into an index takes the database.
+"""Cache of compiled SQL for hot queries: compiling a query takes Django ten times as long as an index look-up takes.
 
-For the few questions that every page asks again and again. The SQL is Django's own, for whatever database it is.
+For the few queries of handshakes and polls. Django's own compiler makes the SQL, so it fits every database backend.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ Row = tuple[Any, ...]
 
 
 class Parameter(Expression):
-    """Stands in a query for a value of the type of ``field``, which each call gives by this name."""
+    """Named placeholder in a query, for a value of the type of ``field``; each call binds its value."""
 
     def __init__(self, name: str, field: Any) -> None:
         super().__init__(output_field=field)
         self.name = name
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """Return a placeholder, and this where its value is to be."""
+        """Return a placeholder with this object as its parameter; `_Statement.given` replaces it by the value."""
         return "%s", [self]
 
 
 class _Statement(NamedTuple):
-    """What is kept; nothing of the compiler, which holds the connection of the thread that has made it."""
+    """Compiled SQL. Keeps nothing of the compiler, which refers to the connection of one thread."""
 
     sql: str
     parameters: tuple[Any, ...]
     columns: tuple[Any, ...]
-    """Of the rows that come back."""
+    """Columns of the result, for their converters."""
 
     def rows(self, using: str, values: Mapping[str, Any]) -> list[Row]:
         connection = connections[using]
@@ -46,39 +46,39 @@ class _Statement(NamedTuple):
             return self.fetched(cursor, connection)
 
     def given(self, values: Mapping[str, Any], connection: Any) -> list[Any]:
-        """Return the parameters as the driver wants them."""
+        """Return the parameters with values bound, in the driver's types."""
         return [
             one.field.get_db_prep_save(values[one.name], connection) if isinstance(one, Parameter) else one
             for one in self.parameters
         ]
 
     def fetched(self, cursor: Any, connection: Any) -> list[Row]:
-        """Return the rows of the result that a cursor is at."""
+        """Return the rows of the cursor's current result, converted to Python's types."""
         rows = cursor.fetchall()
         return _converted(rows, self.columns, connection) if rows else []
 
 
 class Prepared:
-    """A queryset of plain rows (``values_list``), with a `Parameter` wherever calls differ."""
+    """Prepared query: a queryset of plain rows (``values_list``), with a `Parameter` for each value that varies."""
 
     def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
         self._query = queryset.query
         self._made: dict[str, _Statement] = {}
 
     def rows(self, using: str, **values: Any) -> list[Row]:
-        """Return the rows from the database ``using``, with a value for each parameter.
+        """Run the query on the database ``using``, with a value for each parameter.
 
         Raises:
-            django.db.Error: what the database says.
+            django.db.Error: the database failed.
         """
         return self.bind(using, **values).rows()
 
     def bind(self, using: str, **values: Any) -> BoundQuery:
-        """Return what `rows` would ask, for `fetch_many`."""
+        """Bind the parameters without running the query, for `fetch_many`."""
         return BoundQuery(self, using, values)
 
     def statement(self, using: str) -> _Statement:
-        """Return what is kept for that database."""
+        """Return the compiled SQL for a database, compiled at the first call."""
         return self._made.get(using) or self._make(using)
 
     def _make(self, using: str) -> _Statement:
@@ -90,17 +90,17 @@ class Prepared:
 
 
 class BoundQuery(NamedTuple):
-    """A query with its values."""
+    """Prepared query with the values of its parameters."""
 
     prepared: Prepared
     using: str
     values: dict[str, Any]
 
     def rows(self) -> list[Row]:
-        """Return the rows.
+        """Run the query, unless a surrounding `fetch_many` has its rows already.
 
         Raises:
-            django.db.Error: what the database says.
+            django.db.Error: the database failed.
         """
         for query, rows in _fetched.get():
             if query == self:
@@ -108,20 +108,20 @@ class BoundQuery(NamedTuple):
         return self.prepared.statement(self.using).rows(self.using, self.values)
 
 
-# Many at once
+# Several queries in one round trip
 
 _fetched: ContextVar[Sequence[tuple[BoundQuery, list[Row]]]] = ContextVar("_fetched", default=())
 
 
 @contextmanager
 def fetch_many(queries: Iterable[BoundQuery]) -> Iterator[None]:
-    """Ask all of them by one round trip; whoever asks one of them in this block has its rows already.
+    """Run all queries in one round trip; `BoundQuery.rows` then returns their rows within the block.
 
-    Where a database or its driver takes one statement at a time, each is asked when its turn comes.
+    If the database or its driver takes one statement at a time, each query runs at its own call of ``rows`` instead.
 
     Raises:
-        django.db.Error: what the database says.
-        ValueError: what its driver says of a value that no database holds.
+        django.db.Error: the database failed.
+        ValueError: the driver refused a value, such as a string with a NUL character.
     """
     token = _fetched.set(_fetch_together(list(queries)))
     try:
@@ -150,7 +150,7 @@ def _fetch_together(queries: Sequence[BoundQuery]) -> list[tuple[BoundQuery, lis
 
 
 def _takes_many(connection: Any) -> bool:
-    """Return whether one call may have several statements: psycopg 3 says so where it puts the values in by itself."""
+    """Return ``True`` if one ``execute()`` takes several statements: psycopg 3 with client-side binding does."""
     return (
         connection.vendor == "postgresql"
         and connection.Database.__name__ == "psycopg"
@@ -159,7 +159,7 @@ def _takes_many(connection: Any) -> bool:
 
 
 def _converted(rows: list[Row], columns: Iterable[Any], connection: Any) -> list[Row]:
-    """Return rows as Django would: SQLite knows no times, for one."""
+    """Convert values as Django does; SQLite, for example, returns times as text."""
     of_columns = [
         [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)] for column in columns
     ]
@@ -180,13 +180,13 @@ def _convert(value: Any, column: Any, converters: list[Any], connection: Any) ->
     return value
 
 
-# Instances
+# Model instances
 
 
 def instances(manager: models.Manager[Any], name: str, values: Sequence[Any]) -> Iterable[Any]:
-    """Return the rows in which the field ``name``, which is unique, has one of these values.
+    """Load the instances whose unique field ``name`` has one of these values.
 
-    Many are asked for as ever. The query for a single one is kept, if the manager's is that of all rows.
+    A look-up of a single value uses the cache, unless the manager has a ``get_queryset`` of its own.
     """
     query = instance(manager, name, values[0]) if len(values) == 1 else None
     if query is not None:
@@ -196,7 +196,7 @@ def instances(manager: models.Manager[Any], name: str, values: Sequence[Any]) ->
 
 
 def instance(manager: models.Manager[Any], name: str, value: Any) -> BoundQuery | None:
-    """Return what `instances` asks for a single one; ``None`` where the query is not kept."""
+    """Return the query of `instances` for a single value; ``None`` if the cache is not used."""
     if type(manager).get_queryset is not BaseManager.get_queryset:
         return None
     model: type[models.Model] = manager.model
@@ -215,16 +215,16 @@ def _by(model: type[models.Model], name: str) -> Prepared:
     return Prepared(model._base_manager.filter(**{name: value}).values_list(*columns))
 
 
-# Rows to insert
+# Inserts
 
 _inserts: dict[tuple[Any, ...], _Statement] = {}
 
 
 def insert(instance: models.Model, using: str, fields: Sequence[Any], returning: Sequence[Any]) -> list[Row] | None:
-    """Insert a row as ``Model._do_insert`` does; return ``None`` where it should be Django's own that does it.
+    """Insert a row as ``Model._do_insert`` does; return ``None`` without inserting if only Django's own can do it.
 
     Raises:
-        django.db.Error: what the database says.
+        django.db.Error: the database failed.
     """
     values = {field.attname: field.pre_save(instance, add=True) for field in fields}
     given = {name: value for name, value in values.items() if not isinstance(value, DatabaseDefault)}
@@ -248,7 +248,7 @@ def _make_insert(
     compiler.returning_fields = returning
     [(sql, parameters)] = compiler.as_sql()
     if compiler.returning_params:
-        return None  # a database that takes them as parameters, such as Oracle
+        return None  # the database returns columns through parameters, as Oracle does
     columns = tuple(field.get_col(model._meta.db_table) for field in returning)
     made = _inserts[key] = _Statement(sql, tuple(parameters), columns)
     return made

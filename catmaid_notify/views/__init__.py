@@ -1,1 +1,1 @@
-"""The HTTP views."""
+"""HTTP views: inbox, last values of topics, modules of the browser client."""

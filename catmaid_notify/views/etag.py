@@ -1,4 +1,4 @@
-"""Answers that a page may keep as long as what they tell of is unchanged: ETag, and 304 to whoever knows it."""
+"""Conditional responses: an ETag per user and state, and 304 for a page that has the current state."""
 
 from __future__ import annotations
 
@@ -17,22 +17,26 @@ from catmaid_notify.protocol import user_key
 
 
 def answer(request: HttpRequest, pk: Any, state: Any, build: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return 304 where the page has this state of this user's already, else what ``build`` returns.
+    """Return 304 if the page has this user's current state, else the response of ``build``; both with ETag.
 
-    ``state`` is anything that JSON can hold.
+    Args:
+        request: A request with or without ``If-None-Match``.
+        pk: Primary key of the user.
+        state: JSON-serialisable value that changes with the response.
+        build: Builds the full response; called only if needed.
     """
     etag = _etag_of(pk, state)
     return _for_this_user(HttpResponseNotModified() if _named_by(request) == etag else build(), etag)
 
 
 def unchanged(request: HttpRequest, pk: Any, state: Any) -> HttpResponse | None:
-    """Return 304 where the page has this state already, else ``None``."""
+    """Return 304 if the page has this state, else ``None``."""
     etag = _etag_of(pk, state)
     return _for_this_user(HttpResponseNotModified(), etag) if _named_by(request) == etag else None
 
 
 def said_user_pk(request: HttpRequest) -> Any:
-    """Return whose state the page says to have, ``None`` where it has none of ours. Anybody can say anything."""
+    """Return the user's primary key in ``If-None-Match``, untrusted; ``None`` without an ETag of ours."""
     key, dot, _ = _named_by(request).strip('"').rpartition(".")
     try:
         return get_user_model()._meta.pk.to_python(unquote(key)) if dot else None
@@ -47,7 +51,7 @@ def _etag_of(pk: Any, state: Any) -> str:
 
 
 def _named_by(request: HttpRequest) -> str:
-    # Proxies that compress make weak ones of them.
+    # nginx and other proxies turn the ETags of responses that they compress into weak ones.
     return str(request.META.get("HTTP_IF_NONE_MATCH", "")).removeprefix("W/")
 
 

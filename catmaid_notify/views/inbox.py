@@ -1,4 +1,4 @@
-"""The inbox over HTTP: CATMAID's three paths with its JSON shapes, and an API of our own. For any WSGI server."""
+"""HTTP views of the inbox: CATMAID's three paths with its JSON shapes, and the API of the browser client."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from catmaid_notify.protocol import user_key
 from catmaid_notify.views import etag
 
 UNREAD_SHOWN: Final = 100
-"""Messages of the unread set that are sent; the rest is only counted."""
+"""Unread messages that one response holds; further ones are only counted."""
 PAGE_SIZE_MAX: Final = 200
-"""Messages in one page of the inbox."""
+"""Messages in one page of the inbox at most, whatever ``limit`` asks for."""
 IDS_MAX: Final = 1000
-"""Ids in one request."""
+"""Ids in one request that marks messages as read."""
 ID_MAX: Final = 2**63 - 1
-"""The largest id that databases have."""
+"""The largest id of a BigAutoField; databases raise for larger integers."""
 
 View = Callable[..., HttpResponse]
 
 
 def signed_in(view: View) -> View:
-    """Answer 401 in JSON where nobody is signed in; a redirect to a login page helps no script."""
+    """Answer 401 in JSON if nobody is signed in: a script can't use a redirect to a login page."""
 
     @wraps(view)
-    @sensitive_variables()  # messages are in no error mail
+    @sensitive_variables()  # keeps messages out of error mails
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return _error(401, _("You are not signed in."))
@@ -54,14 +54,17 @@ def _error(status: int, text: str) -> JsonResponse:
     return response
 
 
-# CATMAID's paths
+# Paths of CATMAID
 
 
 @require_safe
 @never_cache
 @signed_in
 def latest_unread_date(request: HttpRequest) -> HttpResponse:
-    """``{"latest_unread_date": seconds since 1970 | null}``: what CATMAID's client asks every minute."""
+    """Return the time of the newest unread message; CATMAID's client polls it every minute.
+
+    The answer is ``{"latest_unread_date": seconds since 1970 | null}``.
+    """
     times = Message.objects.for_user(request.user.pk).unread().newest_first().values_list("time", flat=True)[:1]
     return JsonResponse({"latest_unread_date": int(times[0].timestamp()) if times else None})
 
@@ -70,9 +73,9 @@ def latest_unread_date(request: HttpRequest) -> HttpResponse:
 @never_cache
 @signed_in
 def message_list(request: HttpRequest) -> HttpResponse:
-    """Unread messages as CATMAID lists them: an object with numeric keys, the last entry counting notifications.
+    """List the unread messages as CATMAID does: an object with numeric keys, whose last entry counts notifications.
 
-    CATMAID's client puts texts into the page as HTML, so they are escaped here, and titles as text, so they are not.
+    CATMAID's client inserts texts as HTML and titles as plain text. So texts are escaped here, and titles are not.
     """
     newest = Message.objects.for_user(request.user.pk).unread().newest_first()[: inbox.COUNTED]
     entries: list[dict[str, Any]] = [
@@ -93,9 +96,10 @@ def message_list(request: HttpRequest) -> HttpResponse:
 @never_cache
 @signed_in
 def mark_message_read(request: HttpRequest, message_id: int) -> HttpResponse:
-    """Mark one message as read: a redirect to its action where it has one, else ``{"success": true}``.
+    """Mark one message as read; redirect to its action if it has one, else answer ``{"success": true}``.
 
-    CATMAID's client follows this as a link, so GET works too, but only from pages of the site itself.
+    CATMAID's client opens this address as a link, so GET is allowed, but only from pages of the site itself: other
+    pages could mark messages as read by a link or an image.
     """
     if request.method == "GET" and request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return _error(403, _("Messages can be marked as read from pages of this site only."))
@@ -114,13 +118,13 @@ def _notification_count(request: HttpRequest) -> int:
     return int(import_string(conf.NOTIFICATION_COUNT)(request)) if conf.NOTIFICATION_COUNT else 0
 
 
-# Our own
+# API of the browser client
 
 
 @require_safe
 @signed_in
 def unread(request: HttpRequest) -> HttpResponse:
-    """The unread set, newest first, and the running tasks; 304 while neither changes."""
+    """Return the unread messages, newest first, and the running tasks; 304 while neither has changed."""
     pk = request.user.pk
     found = inbox.of_user(pk).answer()
 
@@ -144,9 +148,10 @@ def unread(request: HttpRequest) -> HttpResponse:
 @never_cache
 @signed_in
 def messages(request: HttpRequest) -> HttpResponse:
-    """One page of the inbox, newest first; ``?before=<id>`` gives the page behind that message.
+    """Return one page of the inbox, newest first.
 
-    ``read=0`` leaves out what was read, ``read=1`` what was not.
+    ``?before=<id>`` gives the page after that message, ``limit=<n>`` sets the size of the page, ``read=0`` selects
+    unread messages, ``read=1`` read ones.
     """
     before = _integer(request.GET.get("before"), ID_MAX)
     limit = _integer(request.GET.get("limit") or str(min(conf.PAGE_SIZE, PAGE_SIZE_MAX)), PAGE_SIZE_MAX)
@@ -174,7 +179,7 @@ def messages(request: HttpRequest) -> HttpResponse:
 @never_cache
 @signed_in
 def mark_read(request: HttpRequest) -> HttpResponse:
-    """Mark messages as read: ``{"ids": [...]}`` or ``{"all": true}``. Ids of other users' messages change nothing."""
+    """Mark messages as read. The body is ``{"ids": [...]}`` or ``{"all": true}``; ids of other users change nothing."""
     try:
         wanted = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -189,7 +194,7 @@ def mark_read(request: HttpRequest) -> HttpResponse:
 
 
 def _integer(text: str | None, maximum: int) -> int | None:
-    """Return a number from 1 to ``maximum`` written in ASCII digits, else ``None``."""
+    """Parse a number from 1 to ``maximum`` in ASCII digits; ``None`` if it is not one."""
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > 19:
         return None
     number = int(text)

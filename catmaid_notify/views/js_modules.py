@@ -1,8 +1,8 @@
-"""The browser client's modules at a URL of our own, for static files that are renamed or live on another host.
+"""View of the browser client's modules, for sites with hashed static files or with static files on another host.
 
-Storages with hashed names don't rewrite the ``import`` paths in scripts unless a site asks them to, and other hosts
-must allow modules to be loaded by CORS headers. Here the modules keep their names and folders, on the page's origin.
-A module's name is its path below the folder of static files, such as ``core/notifier.js``.
+Storages with hashed names rewrite the ``import`` paths in scripts only if a site asks for it, and another host has to
+allow modules by CORS headers. This view serves the modules from the page's origin, with their own names and folders.
+The name of a module is its path below the folder of static files, such as ``core/notifier.js``.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ IMPORT_ON_DEMAND: Final = re.compile(rb"""\bimport\("(\.\.?/[\w./]+\.js)"\)""")
 
 @cache
 def contents() -> dict[str, bytes]:
-    """Return the modules by name, read once a process."""
+    """Return the source of all modules by name, read once per process."""
     return {path.relative_to(DIRECTORY).as_posix(): path.read_bytes() for path in sorted(DIRECTORY.rglob("*.js"))}
 
 
 @cache
 def version() -> str:
-    """Return a name for the state of all modules together: a page never mixes two releases."""
+    """Hash the sources of all modules; as a part of their URLs it keeps a page from mixing two releases."""
     digest = hashlib.sha256()
     for name, content in contents().items():
         digest.update(b"%s\0%d\0%s" % (name.encode(), len(content), content))
@@ -41,17 +41,14 @@ def version() -> str:
 
 
 def imports(name: str, *, on_demand: bool = False) -> list[str]:
-    """Return the modules that a module imports by itself: statically, or ``on_demand`` by ``import()``."""
+    """List the direct imports of a module: the static ones, or those by ``import()`` if ``on_demand``."""
     paths = (IMPORT_ON_DEMAND if on_demand else IMPORT).findall(contents()[name])
     return [posixpath.normpath(posixpath.join(posixpath.dirname(name), path.decode())) for path in paths]
 
 
 @cache
 def needed_by(*names: str) -> tuple[str, ...]:
-    """Return these modules and all that they import, so that a page can ask for all of them at once.
-
-    Without what they load `on_demand`.
-    """
+    """List these modules and their static imports, direct and indirect, so that a page can preload all of them."""
     found = dict.fromkeys(names)
     for name in names:
         for imported in imports(name):
@@ -61,7 +58,7 @@ def needed_by(*names: str) -> tuple[str, ...]:
 
 @cache
 def on_demand(*names: str) -> tuple[str, ...]:
-    """Return what these modules load only when somebody needs it, and all that this needs besides."""
+    """List the modules that these load by ``import()``, with the static imports of those; none of `needed_by`."""
     at_once = needed_by(*names)
     found: dict[str, None] = {}
     waiting = list(at_once)
@@ -76,11 +73,11 @@ def on_demand(*names: str) -> tuple[str, ...]:
 @require_safe
 @login_not_required
 def module(request: HttpRequest, release: str, name: str) -> HttpResponse:
-    """Serve one module. A release that isn't ours gets what we have, uncached: a page outlives an upgrade."""
+    """Serve one module. For another release serve the current source, uncached: open pages outlive an upgrade."""
     try:
         response = HttpResponse(contents()[name], content_type="text/javascript; charset=utf-8")
     except KeyError:
-        raise Http404(f"There is no module {name!r}.") from None
+        raise Http404(f"The browser client has no module {name!r}.") from None
     if release == version():
         patch_cache_control(response, public=True, max_age=YEAR_SECONDS, immutable=True)
     else:

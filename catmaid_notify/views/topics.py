@@ -1,4 +1,4 @@
-"""The last values of topics over HTTP, for pages without a socket."""
+"""HTTP view of the last values of topics, for pages without a socket."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from catmaid_notify.views import etag
 from catmaid_notify.views.inbox import signed_in
 
 TOPICS_MAX: Final = 100
-"""Topics in one request."""
+"""Topics in one request; further ones are ignored."""
 
 
 @require_safe
 @signed_in
 def values(request: HttpRequest) -> HttpResponse:
-    """``?topic=…&topic=…``: their last values, those left out that have none; 304 while none of them changes."""
+    """Return the last values of the topics in ``?topic=…&topic=…``; 304 while none of them has changed.
+
+    Topics without a value are left out; topics that the user may not follow are listed as ``refused``.
+    """
     names = list(dict.fromkeys(request.GET.getlist("topic")))[:TOPICS_MAX]
     allowed = [name for name in names if _may_follow(request.user, name)]
     found = last_values.load(allowed)
