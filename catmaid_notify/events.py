@@ -146,5 +146,5 @@ def checked_frame(event: str, payload: JSON, **extra: JSON) -> str:
 
 def send_later(group: str, message: protocol.LayerMessage) -> None:
     """Push a layer message after commit, at once where there is no transaction."""
-    # With robust=True, Django logs an error of the callback; the caller's commit must not fail because of a push.
+    # Robust: the caller's commit must not fail because of a push.
     transaction.on_commit(partial(push, group, message), using=router.db_for_write(Message), robust=True)

@@ -68,5 +68,5 @@ def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
 
 
 def _push_on_commit(group: str, order: LayerMessage, *, using: str) -> None:
-    # With robust=True, Django logs an error of the callback; the caller's commit must not fail because of a push.
+    # Robust: the caller's commit must not fail because of a push.
     transaction.on_commit(partial(push.push, group, order), using=using, robust=True)

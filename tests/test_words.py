@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = ROOT / "catmaid_notify"
-PENDING = {"checks", "deployment", "doctor", "layers", "management", "protocol.py", "push.py", "realtime", "tasks"}
+PENDING = {"checks", "deployment", "doctor", "management", "tasks"}
 """Packages and modules right below the app that are still to be reworded."""
 BAD_OPENING = re.compile(
     r"(?:What|Who|How|Of|Which|Whose|Where|Whether|When)\b|Return (?:what|who|whose|how)\b", re.ASCII
