@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -22,7 +21,7 @@ from catmaid_notify.events import msg_everyone, msg_group, msg_session, msg_user
 from catmaid_notify.inbox.recipients import BATCH, require_user, user_pk, user_pks, users_of
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.presence import followers, is_online, socket_count
-from catmaid_notify.push import push
+from catmaid_notify.push import call_after_commit, push
 from catmaid_notify.topics.publishing import publish
 from catmaid_notify.types import JSON, UserLike
 from catmaid_notify.utils.chunks import batches
@@ -189,8 +188,7 @@ def mark_read(user: UserLike, ids: Iterable[int] | None = None) -> list[int]:
     for batch in batches(found, BATCH):
         payload: dict[str, Any] = {"all": True} if ids is None else {"ids": batch}
         frame = protocol.frame(protocol.Event.MESSAGE_READ, payload)
-        order = partial(push, protocol.user_group(pk), {"type": protocol.LAYER_TYPE, "v1": frame})
-        transaction.on_commit(order, using=using, robust=True)
+        call_after_commit(using, push, protocol.user_group(pk), {"type": protocol.LAYER_TYPE, "v1": frame})
         if ids is None:
             break
     return found
@@ -262,8 +260,9 @@ def _store(pk: Any, content: Content, key: str | None, using: str) -> tuple[Mess
 
 def _push_messages(messages: list[Message], using: str) -> None:
     """Push messages once their transaction has committed; at once where there is none."""
-    send = _push_stored if transaction.get_connection(using).in_atomic_block else _push_now
-    transaction.on_commit(partial(send, messages), using=using, robust=True)
+    if messages:
+        send = _push_stored if transaction.get_connection(using).in_atomic_block else _push_now
+        call_after_commit(using, send, messages)
 
 
 def _push_stored(messages: list[Message]) -> None:

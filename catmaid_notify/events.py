@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import models, router, transaction
+from django.db import models, router
 from django.views.decorators.debug import sensitive_variables
 
 from catmaid_notify import protocol
@@ -17,7 +16,7 @@ from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import InvalidEvent
 from catmaid_notify.inbox.recipients import BATCH, user_pk, user_pks
 from catmaid_notify.models import Message
-from catmaid_notify.push import push
+from catmaid_notify.push import call_after_commit, push
 from catmaid_notify.types import JSON, UserLike
 from catmaid_notify.utils.chunks import batches
 
@@ -146,5 +145,4 @@ def checked_frame(event: str, payload: JSON, **extra: JSON) -> str:
 
 def send_later(group: str, message: protocol.LayerMessage) -> None:
     """Push a layer message after commit, at once where there is no transaction."""
-    # Robust: the caller's commit must not fail because of a push.
-    transaction.on_commit(partial(push, group, message), using=router.db_for_write(Message), robust=True)
+    call_after_commit(router.db_for_write(Message), push, group, message)

@@ -15,11 +15,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import wraps
+from typing import Any, ParamSpec, Protocol
 
 from channels.layers import InMemoryChannelLayer, channel_layers
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.db import transaction
 
 from catmaid_notify.conf import conf
 from catmaid_notify.layers import flushing, loop_thread
@@ -28,6 +30,7 @@ from catmaid_notify.utils.asyncio import being_cancelled
 
 logger = logging.getLogger("catmaid_notify")
 
+P = ParamSpec("P")
 CLASSIC_BACKEND = "channels_rabbitmq.core.RabbitmqChannelLayer"
 """Channel layer of channels_rabbitmq. Messages for it are sent with our own layer."""
 
@@ -56,6 +59,24 @@ def push(group: str, message: LayerMessage) -> None:
         if _is_time_limit(error):
             raise
         log_lost(error)
+
+
+def call_after_commit(using: str, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call once the current transaction has committed; at once where there is none.
+
+    An exception is logged by Django and reaches neither the caller nor the other callbacks of the transaction.
+
+    Args:
+        using: alias of the database whose transaction is meant.
+        call: a function or method; it gets the remaining arguments.
+    """
+
+    # Django's log line needs a __qualname__, which a functools.partial lacks: its AttributeError would be the caller's.
+    @wraps(call)
+    def run() -> None:
+        call(*args, **kwargs)
+
+    transaction.on_commit(run, using=using, robust=True)
 
 
 def transport() -> Transport:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import router, transaction
+from django.db import router
 from django.db.models.signals import post_delete, post_save
 
 from catmaid_notify import push
@@ -68,5 +67,4 @@ def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
 
 
 def _push_on_commit(group: str, order: LayerMessage, *, using: str) -> None:
-    # Robust: the caller's commit must not fail because of a push.
-    transaction.on_commit(partial(push.push, group, order), using=using, robust=True)
+    push.call_after_commit(using, push.push, group, order)

@@ -779,3 +779,26 @@ def test_errors__database_errors_are_djangos(user: User, monkeypatch: pytest.Mon
     with connection.execute_wrapper(away), pytest.raises(DatabaseError):
         api.notify_user(user, "a")
     assert not pushes
+
+
+def test_notify_users__nobody_is_there_any_more(pushes: Pushes, log: pytest.LogCaptureFixture) -> None:
+    assert api.notify_users([10**6], "Hello") == 0
+    assert pushes == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_notify_user__database_that_fails_after_the_commit_is_nobodys_error(
+    user: User, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is stored; the next poll finds it."""
+
+    def fail(_messages: Any) -> None:
+        raise DatabaseError("away")
+
+    done: list[str] = []
+    monkeypatch.setattr(api, "_push_stored", fail)
+    with transaction.atomic():
+        api.notify_user(user, "Hello")
+        transaction.on_commit(lambda: done.append("the site's own"))
+    assert done == ["the site's own"]
+    assert Message.objects.for_user(user.pk).count() == 1

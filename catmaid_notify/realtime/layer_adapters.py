@@ -55,7 +55,7 @@ class LayerAdapter(ABC):
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a layer that reports no outage."""
+        """True if there is a layer that reports no outage."""
         return not getattr(self.layer, "state", "")
 
 

@@ -6,18 +6,18 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router, transaction
+from django.db import router
 from django.urls.converters import StringConverter, get_converters
 
 from catmaid_notify import protocol
 from catmaid_notify.exceptions import UnknownTopic
 from catmaid_notify.inbox.recipients import user_pk
 from catmaid_notify.models import TopicValue
-from catmaid_notify.push import push
+from catmaid_notify.push import call_after_commit, push
 from catmaid_notify.types import UserLike
 
 PARAMETER: Final = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>[A-Za-z_]\w*)>")
@@ -176,7 +176,7 @@ def recheck(topic: str | None = None, *, user: UserLike | None = None) -> None:
     elif user is not None:
         group = protocol.user_group(user_pk(user))
     order: protocol.LayerMessage = {"type": protocol.LAYER_TYPE, "recheck": True}
-    transaction.on_commit(partial(push, group, order), using=router.db_for_write(TopicValue), robust=True)
+    call_after_commit(router.db_for_write(TopicValue), push, group, order)
 
 
 @lru_cache(maxsize=FOUND_MAX)

@@ -48,7 +48,7 @@ class Supervisor:
 
     @property
     def are_running(self) -> bool:
-        """Whether there are duties, and none has ended."""
+        """True if there are duties and none has ended."""
         return bool(self._tasks) and not any(task.done() for task in self._tasks.values())
 
     async def stop(self) -> None:

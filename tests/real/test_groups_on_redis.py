@@ -56,9 +56,7 @@ class Kept:
             while True:
                 name = secrets.token_hex(4)
                 message = {"type": "user.message", "group": group, "v1": json.dumps({"event": name})}
-                with contextlib.suppress(
-                    RedisConnectionError
-                ):  # of a connection in the pool
+                with contextlib.suppress(RedisConnectionError):  # of a connection in the pool
                     await self.layer.group_send(group, message)
                 if await self._got(name):
                     return

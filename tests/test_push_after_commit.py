@@ -7,7 +7,7 @@ import logging
 import pytest
 from django.db import transaction
 
-from catmaid_notify.utils.transactions import call_after_commit
+from catmaid_notify.push import call_after_commit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
