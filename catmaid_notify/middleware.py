@@ -79,10 +79,10 @@ def _unchanged(request: HttpRequest) -> HttpResponse | None:
     try:
         # The user comes from an untrusted ETag, so that session, user and inbox take one round trip. Rows of the inbox
         # are used only after the session has confirmed that user.
-        with sql_cache.fetch_many([*queries, *inbox]):
-            sign_in = sign_in_module.sign_in_with(key)
-            if sign_in is None or sign_in.user_pk != pk:
-                return None
-            return etag.unchanged(request, pk, inbox.answer())
+        fetched = sql_cache.fetch_many([*queries, *inbox])
+        sign_in = sign_in_module.sign_in_with(key, fetched)
+        if sign_in is None or sign_in.user_pk != pk:
+            return None
+        return etag.unchanged(request, pk, inbox.answer(fetched))
     except (Error, ValueError, OverflowError):
         return None  # the database is away, or no column holds such a key: the site answers as it always does

@@ -236,7 +236,7 @@ def test_poll__database_that_fails(
 ) -> None:
     """The site says it in its own way."""
 
-    def fail(_key: str) -> Any:
+    def fail(*_arguments: Any) -> Any:
         raise DatabaseError("gone")
 
     monkeypatch.setattr(sign_in, "sign_in_with", fail)

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from catmaid_notify.utils import sql_cache
 from catmaid_notify.utils.chunks import batches
-from catmaid_notify.utils.sql_cache import BoundQuery
+from catmaid_notify.utils.sql_cache import NOT_FETCHED, BoundQuery, Fetched
 
 KEYS_PER_QUERY: Final = 1000
 
@@ -32,7 +32,7 @@ class Session(NamedTuple):
     """Seconds since 1970; infinite if the engine does not tell."""
 
 
-def load(keys: Iterable[str]) -> dict[str, Session]:
+def load(keys: Iterable[str], fetched: Fetched = NOT_FETCHED) -> dict[str, Session]:
     """Load the sessions that exist and have not expired, by key.
 
     The ``cached_db`` engine is read from the database: a per-process cache such as ``LocMemCache`` would still have the
@@ -43,7 +43,7 @@ def load(keys: Iterable[str]) -> dict[str, Session]:
     """
     store = _store()
     if hasattr(store, "get_model_class"):
-        return _from_database(store, keys)
+        return _from_database(store, keys, fetched)
     found = {key: dict(store(key).items()) for key in keys}
     return {key: Session(data, math.inf) for key, data in found.items() if data}
 
@@ -76,11 +76,11 @@ def _store() -> type[SessionBase]:
     return store
 
 
-def _from_database(store: Any, keys: Iterable[str]) -> dict[str, Session]:
+def _from_database(store: Any, keys: Iterable[str], fetched: Fetched) -> dict[str, Session]:
     now = timezone.now()
     return {
         row.session_key: Session(store().decode(row.session_data), row.expire_date.timestamp())
         for batch in batches(keys, KEYS_PER_QUERY)
-        for row in sql_cache.instances(store.get_model_class().objects, "session_key", batch)
+        for row in sql_cache.instances(store.get_model_class().objects, "session_key", batch, fetched)
         if row.expire_date > now
     }

@@ -22,6 +22,7 @@ from catmaid_notify.auth import sessions, users
 from catmaid_notify.auth.sessions import Session
 from catmaid_notify.protocol import Close
 from catmaid_notify.utils.batching import Batcher
+from catmaid_notify.utils.sql_cache import NOT_FETCHED, Fetched
 
 _batchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher[str, SignIn | None]] = (
     weakref.WeakKeyDictionary()
@@ -67,13 +68,13 @@ async def sign_in_of(scope: dict[str, Any]) -> SignIn | None:
     return await _handshakes().ask(key) if key else None
 
 
-def sign_in_with(key: str) -> SignIn | None:
+def sign_in_with(key: str, fetched: Fetched = NOT_FETCHED) -> SignIn | None:
     """Resolve the sign-in of a session key with two queries; ``None`` if nobody is signed in.
 
     Raises:
         django.db.Error: the database failed.
     """
-    return _of_sessions([key])[0] if sessions.can_be_key(key) else None
+    return _of_sessions([key], fetched)[0] if sessions.can_be_key(key) else None
 
 
 def recheck(sign_ins: Sequence[SignIn]) -> list[SignIn | Close]:
@@ -117,8 +118,8 @@ def _handshakes() -> Batcher[str, SignIn | None]:
     return found
 
 
-def _of_sessions(keys: Sequence[str]) -> list[SignIn | None]:
-    found = _signed_in(set(keys))
+def _of_sessions(keys: Sequence[str], fetched: Fetched = NOT_FETCHED) -> list[SignIn | None]:
+    found = _signed_in(set(keys), fetched)
     return [_of_session(key, *found.get(key, (None, None))) for key in keys]
 
 
@@ -128,13 +129,13 @@ def _of_session(key: str, session: Session | None, user: Any) -> SignIn | None:
     return SignIn(user_pk=user.pk, session_key=key, session_digest=sessions.digest(key), expires=session.expires)
 
 
-def _signed_in(keys: set[str]) -> dict[str, tuple[Session, Any]]:
+def _signed_in(keys: set[str], fetched: Fetched = NOT_FETCHED) -> dict[str, tuple[Session, Any]]:
     """Load sessions by key, each with its user; the user is ``None`` if the backend no longer accepts it."""
-    found = sessions.load(keys)
+    found = sessions.load(keys, fetched)
     wanted = {
         key: (str(session.data.get(BACKEND_SESSION_KEY)), _user_pk(session.data)) for key, session in found.items()
     }
-    known = users.load(who for who in wanted.values() if who[1] is not None)
+    known = users.load((who for who in wanted.values() if who[1] is not None), fetched)
     return {key: (session, known.get(wanted[key])) for key, session in found.items()}
 
 

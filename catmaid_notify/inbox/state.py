@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.db import router
 
 from catmaid_notify.models import Message, TaskProgress, progress_since
-from catmaid_notify.utils.sql_cache import BoundQuery, Parameter, Prepared
+from catmaid_notify.utils.sql_cache import NOT_FETCHED, BoundQuery, Fetched, Parameter, Prepared
 
 COUNTED: Final = 1000
 """Unread messages that are counted at most; views then say that there are more."""
@@ -33,10 +33,10 @@ class StateQueries(NamedTuple):
     ids: BoundQuery
     tasks: BoundQuery
 
-    def answer(self) -> Unread:
-        """Run the queries, unless `fetch_many` has their rows already."""
-        ids = [row[0] for row in self.ids.rows()]
-        return Unread(ids, [(task_id, updated.isoformat()) for task_id, updated in self.tasks.rows()])
+    def answer(self, fetched: Fetched = NOT_FETCHED) -> Unread:
+        """Run the queries, unless ``fetched`` has their rows."""
+        ids = [row[0] for row in self.ids.rows(fetched)]
+        return Unread(ids, [(task_id, updated.isoformat()) for task_id, updated in self.tasks.rows(fetched)])
 
 
 def of_user(pk: Any) -> StateQueries:

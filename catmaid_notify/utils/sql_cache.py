@@ -6,10 +6,9 @@ For the few queries of handshakes and polls. Django's own compiler makes the SQL
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from django.db import connections, models
 from django.db.models.expressions import DatabaseDefault, Expression
@@ -17,6 +16,9 @@ from django.db.models.manager import BaseManager
 from django.db.models.sql import InsertQuery
 
 Row = tuple[Any, ...]
+Fetched = Mapping[tuple[Any, ...], list[Row]]
+"""Rows of queries that have been run, by `BoundQuery.identity`."""
+NOT_FETCHED: Final[Fetched] = MappingProxyType({})
 
 
 class Parameter(Expression):
@@ -96,55 +98,49 @@ class BoundQuery(NamedTuple):
     using: str
     values: dict[str, Any]
 
-    def rows(self) -> list[Row]:
-        """Run the query, unless a surrounding `fetch_many` has its rows already.
+    def rows(self, fetched: Fetched = NOT_FETCHED) -> list[Row]:
+        """Run the query, unless ``fetched`` has its rows.
 
         Raises:
             django.db.Error: the database failed.
         """
-        for query, rows in _fetched.get():
-            if query == self:
-                return rows
-        return self.prepared.statement(self.using).rows(self.using, self.values)
+        rows = fetched.get(self.identity)
+        return self.prepared.statement(self.using).rows(self.using, self.values) if rows is None else rows
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Key of the query and its values in what `fetch_many` returns."""
+        return (id(self.prepared), self.using, *self.values.items())
 
 
-# Several queries in one round trip
-
-_fetched: ContextVar[Sequence[tuple[BoundQuery, list[Row]]]] = ContextVar("_fetched", default=())
+# Many at once
 
 
-@contextmanager
-def fetch_many(queries: Iterable[BoundQuery]) -> Iterator[None]:
-    """Run all queries in one round trip; `BoundQuery.rows` then returns their rows within the block.
+def fetch_many(queries: Iterable[BoundQuery]) -> Fetched:
+    """Run queries in one round trip, and return their rows for `BoundQuery.rows`.
 
-    If the database or its driver takes one statement at a time, each query runs at its own call of ``rows`` instead.
+    Where a database or its driver takes one statement at a time, nothing is returned, and each query is run when its
+    rows are asked for.
 
     Raises:
         django.db.Error: the database failed.
-        ValueError: the driver refused a value, such as a string with a NUL character.
+        ValueError: the driver refused a value that no database can hold.
     """
-    token = _fetched.set(_fetch_together(list(queries)))
-    try:
-        yield
-    finally:
-        _fetched.reset(token)
-
-
-def _fetch_together(queries: Sequence[BoundQuery]) -> list[tuple[BoundQuery, list[Row]]]:
+    queries = list(queries)
     aliases = {query.using for query in queries}
     if len(aliases) != 1 or not _takes_many(connection := connections[aliases.pop()]):
-        return []
+        return {}
     statements = [query.prepared.statement(query.using) for query in queries]
     given = [
         value
         for query, statement in zip(queries, statements, strict=True)
         for value in statement.given(query.values, connection)
     ]
-    found = []
+    found = {}
     with connection.cursor() as cursor:
         cursor.execute("; ".join(statement.sql for statement in statements), given)
         for query, statement in zip(queries, statements, strict=True):
-            found.append((query, statement.fetched(cursor, connection)))
+            found[query.identity] = statement.fetched(cursor, connection)
             cursor.nextset()
     return found
 
@@ -183,14 +179,16 @@ def _convert(value: Any, column: Any, converters: list[Any], connection: Any) ->
 # Model instances
 
 
-def instances(manager: models.Manager[Any], name: str, values: Sequence[Any]) -> Iterable[Any]:
+def instances(
+    manager: models.Manager[Any], name: str, values: Sequence[Any], fetched: Fetched = NOT_FETCHED
+) -> Iterable[Any]:
     """Load the instances whose unique field ``name`` has one of these values.
 
     A look-up of a single value uses the cache, unless the manager has a ``get_queryset`` of its own.
     """
     query = instance(manager, name, values[0]) if len(values) == 1 else None
     if query is not None:
-        return _loaded(manager.model, query)
+        return _loaded(manager.model, query, fetched)
     found: Iterable[Any] = manager.filter(**{f"{name}__in": values})
     return found
 
@@ -203,8 +201,8 @@ def instance(manager: models.Manager[Any], name: str, value: Any) -> BoundQuery 
     return _by(model, name).bind(manager.db, value=value)
 
 
-def _loaded(model: type[models.Model], query: BoundQuery) -> Iterator[models.Model]:
-    for row in query.rows():
+def _loaded(model: type[models.Model], query: BoundQuery, fetched: Fetched) -> Iterator[models.Model]:
+    for row in query.rows(fetched):
         yield model.from_db(query.using, [field.attname for field in model._meta.concrete_fields], row)
 
 

@@ -113,34 +113,35 @@ def test_fetch_many__by_one_round_trip_where_the_driver_can(
     expected = [query.rows() for query in _queries(user)]
     assert [len(rows) for rows in expected] == [3, 0, 1]
     queries = _queries(user)
-    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 3), sql_cache.fetch_many(queries):
-        assert [query.rows() for query in queries] == expected
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 3):
+        fetched = sql_cache.fetch_many(queries)
+        assert [query.rows(fetched) for query in queries] == expected
 
 
 def test_fetch_many__what_was_not_asked_is_asked(user: User, other: User, tasks: list[TaskProgress]) -> None:
     queries = _queries(user)
-    with sql_cache.fetch_many(queries):
-        assert queries[0].prepared.rows("default", user=other.pk)[0][0] == "theirs"
+    fetched = sql_cache.fetch_many(queries)
+    assert queries[0].prepared.bind("default", user=other.pk).rows(fetched)[0][0] == "theirs"
 
 
-def test_fetch_many__only_in_its_block(user: User, tasks: list[TaskProgress]) -> None:
+def test_fetch_many__only_for_those_who_are_given_its_rows(user: User, tasks: list[TaskProgress]) -> None:
     query = _queries(user)[0]
-    with sql_cache.fetch_many([query]):
-        pass
+    sql_cache.fetch_many([query])
     TaskProgress.objects.all().delete()
     assert query.rows() == []
 
 
 def test_fetch_many__nothing(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(0), sql_cache.fetch_many([]):
-        pass
+    with django_assert_num_queries(0):
+        assert sql_cache.fetch_many([]) == {}
 
 
 def test_fetch_many__an_instance(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     query = sql_cache.instance(get_user_model()._default_manager, "pk", user.pk)
     assert query is not None
-    with django_assert_num_queries(1), sql_cache.fetch_many([query]):
-        assert list(sql_cache.instances(get_user_model()._default_manager, "pk", [user.pk])) == [user]
+    with django_assert_num_queries(1):
+        fetched = sql_cache.fetch_many([query])
+        assert list(sql_cache.instances(get_user_model()._default_manager, "pk", [user.pk], fetched)) == [user]
 
 
 def test_fetch_many__statements_one_by_one_where_the_server_puts_the_values_in(
@@ -149,9 +150,9 @@ def test_fetch_many__statements_one_by_one_where_the_server_puts_the_values_in(
     """PostgreSQL takes one statement at a time then."""
     monkeypatch.setattr(connection.features, "uses_server_side_binding", True, raising=False)
     queries = _queries(user)
-    with sql_cache.fetch_many(queries):
-        TaskProgress.objects.all().delete()
-        assert queries[0].rows() == []
+    fetched = sql_cache.fetch_many(queries)
+    TaskProgress.objects.all().delete()
+    assert queries[0].rows(fetched) == []
 
 
 # -- Instances
