@@ -160,22 +160,53 @@ class UserTask(Task):
         while_database_is_away(lambda: self.tell_end(end), DATABASE_WAITS)
 
     def tell_end(self, end: End) -> None:
-        """Store the message and take the progress away, in one transaction; then push both.
+        """Choose the message of an end, store it in place of the progress, and push both.
+
+        A second call for the same execution and state stores and pushes no second message.
 
         Raises:
-            OperationalError, InterfaceError: the database is away.
+            OperationalError, InterfaceError: the database is away; the caller tries again.
         """
         try:
             pk = self.user_of(end.headers, end.args, end.kwargs)
-            last = self._store_end(end, pk)
+
+            # 1. Word. Outside of the transaction: the words are host code, which must not hold locks on the inbox.
+            message = self._message_of(end)
+
+            # 2. Store. One transaction, so that a page finds either the progress or the message.
+            with transaction.atomic(using=router.db_for_write(Message)):
+                last = _take_progress(end.task_id)
+                if message is not None:
+                    api.notify_user(pk, key=_key(end.task_id, end.state), **message)  # pushes it on commit
         except UnknownUser as error:
             text = "Nobody to tell that a task has ended: task=%s state=%s reason=%s"
             logger.error(text, end.task_id, end.state, error)
             return
+
+        # 3. Push the last state of the progress bar, also where no progress was ever stored.
+        if last is None:
+            last = TaskProgress(task_id=end.task_id, user_id=pk, title=self._safe_title(end.args, end.kwargs))
         last.updated = timezone.now()
         if end.state == TaskProgress.State.SUCCESS:
             last.done = last.total = last.total or 1
         api.push_progress(last, end.state)
+
+    def _message_of(self, end: End) -> dict[str, Any] | None:
+        """Return the task's own words, or ours where they fail: a user must not wait for a message in vain."""
+        is_success = end.state == TaskProgress.State.SUCCESS
+        words = self.success_message if is_success else self.failure_message
+        using = router.db_for_write(Message)
+        try:
+            # Words may ask the database, and fail there: that must not break a transaction around the task.
+            with transaction.atomic(using=using) if in_transaction(using) else nullcontext():
+                message = words(end.outcome, end.args, end.kwargs)
+            if message is not None:
+                api.check_message(**message)
+        except Exception:  # words are host code, and may do whatever they like
+            logger.exception("The words of task %s can't be used; taking the default ones.", self.name)
+            default = UserTask.success_message if is_success else UserTask.failure_message
+            return default(self, end.outcome, end.args, end.kwargs)
+        return message
 
     def user_of(self, headers: Mapping[str, Any] | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return the primary key from the header, else from the argument; raises `UnknownUser` without either."""
@@ -194,15 +225,6 @@ class UserTask(Task):
             )
         return api.user_pk(pk)
 
-    def _store_end(self, end: End, pk: Any) -> TaskProgress:
-        """Return the last progress, whose row is gone."""
-        message = self._worded(end)
-        with transaction.atomic(using=router.db_for_write(Message)):
-            last = _take_progress(end.task_id)
-            if message is not None:
-                api.notify_user(pk, key=_key(end.task_id, end.state), **message)
-        return last or TaskProgress(task_id=end.task_id, user_id=pk, title=self._safe_title(end.args, end.kwargs))
-
     def _after_run(
         self, state: str, outcome: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> None:
@@ -220,23 +242,6 @@ class UserTask(Task):
         if last is not None:
             last.updated = timezone.now()
             api.push_progress(last, TaskProgress.State.SUCCESS)
-
-    def _worded(self, end: End) -> dict[str, Any] | None:
-        """Return the task's own words, or ours where they fail: a user must not wait for a message in vain."""
-        is_success = end.state == TaskProgress.State.SUCCESS
-        words = self.success_message if is_success else self.failure_message
-        using = router.db_for_write(Message)
-        try:
-            # Words may ask the database, and fail there: that must not break a transaction around the task.
-            with transaction.atomic(using=using) if in_transaction(using) else nullcontext():
-                message = words(end.outcome, end.args, end.kwargs)
-            if message is not None:
-                api.check_message(**message)
-        except Exception:  # words are host code, and may do whatever they like
-            logger.exception("The words of task %s can't be used; taking the default ones.", self.name)
-            default = UserTask.success_message if is_success else UserTask.failure_message
-            return default(self, end.outcome, end.args, end.kwargs)
-        return message
 
     def _safe_title(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """Return the title, or the default one where the task's own can't be used."""
