@@ -1,4 +1,4 @@
-"""A base for Celery tasks that work for a user: progress while they run, one message when they end.
+"""Base class for Celery tasks that run for a user: progress while they run, one message when they end.
 
     @shared_task(base=UserTask, bind=True)
     def export(self, neuron_ids):
@@ -8,8 +8,8 @@
 
     export.delay_for(request.user, [1, 2, 3])
 
-The user travels in a header of the task's message, or is its argument ``user_id``; there is no global state, so any
-pool will do. Needs Celery.
+The user's primary key travels in a header of the task's message, or is the task's argument ``user_id``. No global state
+is used, so every pool works: prefork, threads, gevent, solo. `UserTask` needs Celery; the package itself does not.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = ["USER_HEADER", "UserTask"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: other modules of this package are of use without Celery.
+    # Imported on first access, because ``manage.py notify_check`` uses `probe` on sites without Celery, too.
     if name in __all__:
         return getattr(import_module(f"{__name__}.celery"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 if "celery" in sys.modules:
-    # Celery's autodiscovery imports the package and expects its tasks to be registered then.
+    # Celery's autodiscovery only imports this package, and expects its tasks to be registered afterwards.
     import_module(f"{__name__}.celery")

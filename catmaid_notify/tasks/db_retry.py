@@ -1,4 +1,4 @@
-"""The end of a task must be stored, also where the database restarts just then."""
+"""Retry of database work while the database is away. The end of a task must survive a restart of the database."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ T = TypeVar("T")
 
 
 def while_database_is_away(store: Callable[[], T], waits: Iterable[float]) -> T:
-    """Call ``store``, again after each of these seconds while the database refuses connections.
+    """Call ``store`` until it succeeds, as long as the database can't be reached.
+
+    Args:
+        store: the work. The connection is closed after a failed attempt, so the next one connects anew.
+        waits: seconds to sleep after each failed attempt. One more attempt follows the last of them.
+
+    Returns:
+        The value that ``store`` has returned.
 
     Raises:
-        OperationalError, InterfaceError: it still does; or at once in a transaction, where trying again can't help.
+        OperationalError, InterfaceError: the last attempt failed; or the first one in a transaction, which can't go on
+            with another connection.
     """
     connection = transaction.get_connection(router.db_for_write(Message))
     for seconds in waits:

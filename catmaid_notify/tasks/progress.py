@@ -1,4 +1,4 @@
-"""How far one execution of a task is: its row, and what pages are told meanwhile."""
+"""Progress of one execution of a task: stored for pages that open later, pushed to those that are open."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger("catmaid_notify")
 
 
 class Progress:
-    """Shows what one execution says of itself, until it ends: here, or from outside, by a worker's main process.
+    """Throttled progress of one execution. It ends with `stop`, or when a worker's main process deletes its row.
 
-    Never raises for what a database or a broker does: progress is not worth a failed task.
+    Database errors are logged, and broker errors are left to the publisher: progress is not worth a failed task.
     """
 
     def __init__(self) -> None:
@@ -29,31 +29,31 @@ class Progress:
         self._is_stored = False
 
     def begin(self, row: TaskProgress) -> None:
-        """Show the task as running. A redelivered task goes on with the row that it has."""
+        """Show the task as running. A redelivered task reuses the row of its first delivery."""
         self._show(row)
 
     def report(self, row: TaskProgress) -> None:
-        """Show this state now if that is due, or if it is the first one that is complete; else later."""
+        """Show this state now if the throttle permits or if it is the first complete state, else later."""
         was_complete, self._is_complete = self._is_complete, 0 < row.total <= row.done
-        # The timer's thread must not wait for a row that the task's own transaction has locked.
+        # Read by `_show` in the timer's thread, which must not wait for a row that the task's transaction has locked.
         row.is_locked = in_transaction(router.db_for_write(TaskProgress))
         self._throttle(row, at_once=self._is_complete and not was_complete)
 
     def stop(self) -> None:
-        """Show nothing any more, also not what is held back."""
+        """Show nothing any more, and drop a state that the throttle holds back."""
         self._throttle.stop()
 
     def _show(self, row: TaskProgress) -> None:
-        """Store and push it; from the task's thread, or from one of its own while the task is busy."""
+        """Store and push a state; called by the task's thread, or by the throttle's timer while the task is busy."""
         is_timer = isinstance(threading.current_thread(), threading.Timer)
         if (is_timer and row.is_locked) or self._store(row, is_timer=is_timer):
             api.push_progress(row, TaskProgress.State.RUNNING)
 
     def _store(self, row: TaskProgress, *, is_timer: bool) -> bool:
-        """Return false if the task has ended from outside meanwhile, which has taken its row away."""
+        """Write the row; return false if another process has ended the task meanwhile and deleted its row."""
         values = {name: getattr(row, name) for name in ("user_id", "title", "done", "total", "text", "updated")}
         try:
-            # A savepoint: an error must not break a transaction of the task's own.
+            # A savepoint, so that an error doesn't break a transaction of the task.
             with transaction.atomic(using=router.db_for_write(TaskProgress)):
                 if not TaskProgress.objects.filter(pk=row.pk).update(**values):
                     if self._is_stored:
@@ -64,17 +64,17 @@ class Progress:
             logger.warning("Progress not stored: task=%s reason=%s", row.pk, error)
         finally:
             if is_timer:
-                connections.close_all()  # this thread's own, which nobody else would close
+                connections.close_all()  # connections belong to a thread, and this one is about to end
         return True
 
 
 def in_transaction(using: str) -> bool:
-    """Return whether the calling thread is in a transaction on this database."""
+    """Return true if the calling thread is in a transaction on the database ``using``."""
     return bool(transaction.get_connection(using).in_atomic_block)
 
 
 def finite(value: Any) -> float:
-    """Return a finite number that JSON and databases know; 0 for what is none."""
+    """Return ``value`` as a finite float, which JSON and databases can hold; 0 if it is not a finite number."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,7 +1,7 @@
-"""A thread for what a Celery worker's main process has to tell users. Needs Celery.
+"""Background thread that reports the ends of tasks from a Celery worker's main process. Needs Celery.
 
-The loop of that process serves all of its tasks, so it must not wait for a database. Least of all for a row that is
-locked by a process which the same loop is about to kill.
+The event loop of the main process serves all tasks of the worker, so it must not wait for a database. In particular, it
+must not wait for a row that is locked by a worker process which this very loop is about to kill.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from catmaid_notify.tasks.db_retry import while_database_is_away
 logger = logging.getLogger("catmaid_notify")
 
 DATABASE_WAITS: Final = (1.0, 2.0, *[5.0] * 120)
-"""Seconds between tries to tell of one task while the database is away: ten minutes, as no task is held up."""
+"""Seconds between attempts to report one task while the database is away. Ten minutes in all: no task is held up."""
 STOP_SECONDS: Final = 10.0
-"""How long a worker that ends waits for what is not told yet."""
+"""Seconds that a stopping worker waits for reports that are not done yet."""
 
 
 class _Teller:
-    """Tells one thing after another, as given, in a thread that lives as long as there is something to tell."""
+    """Queue of reports, run in order by a thread that ends when the queue is empty."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -44,7 +44,8 @@ class _Teller:
                 try:
                     thread.start()
                 except RuntimeError:  # the system has no more threads
-                    logger.exception("The end of a task is told later: task=%s", task_id)
+                    # The report stays in the queue; the next `put` tries again to start the thread.
+                    logger.exception("End of a task is reported later, no thread could be started: task=%s", task_id)
                 else:
                     self._thread = thread
 
@@ -53,7 +54,7 @@ class _Teller:
         return not self._untold
 
     def wait(self, seconds: float) -> list[str]:
-        """Return the ids of the tasks that are not told of after so long, and give those up."""
+        """Wait until the queue is empty, give up the rest, and return the task ids of the given up reports."""
         with self._changed:
             self._changed.wait_for(lambda: not self._untold, timeout=seconds)
             left = [task_id for task_id, _ in self._untold]
@@ -77,19 +78,26 @@ class _Teller:
 
 
 def tell_later(task_id: str, tell: Callable[[], object]) -> None:
-    """Call ``tell`` in the thread, after what was given before; again and again while the database is away.
+    """Call ``tell`` in the background thread, after earlier calls have been done. Never raises and never waits.
 
-    Never raises and never waits; what can't be told is logged.
+    Args:
+        task_id: id of the task, for the log.
+        tell: reports the end of the task. It is called again for ten minutes while the database is away; any other
+            error is logged and ends the attempt.
     """
     _teller.put(task_id, tell)
 
 
 def wait(seconds: float = STOP_SECONDS) -> None:
-    """Wait until all is told and sent, for a process that is about to end; what is not by then is logged and lost."""
+    """Wait until all ends of tasks are reported and pushed; called when the process is about to end.
+
+    Args:
+        seconds: longest wait. Reports that are not done by then are logged and lost.
+    """
     if _teller.is_idle:
         return
     for task_id in _teller.wait(seconds):
-        logger.error("The end of a task could not be told before the worker's own end: task=%s", task_id)
+        logger.error("End of a task not reported before the worker stopped: task=%s", task_id)
     push.flush()
 
 
@@ -98,9 +106,9 @@ def _report(task_id: str, tell: Callable[[], object]) -> None:
         try:
             while_database_is_away(tell, DATABASE_WAITS)
         finally:
-            connections.close_all()  # this thread's own, which nobody else would close
-    except BaseException:  # words are host code, and may even exit; the next one has to be told all the same
-        logger.exception("The end of a task could not be told: task=%s", task_id)
+            connections.close_all()  # connections belong to a thread, and this one may end after this report
+    except BaseException:  # host code chooses the words, and may even call sys.exit(); later reports must still run
+        logger.exception("End of a task not reported: task=%s", task_id)
 
 
 @worker_shutdown.connect(weak=False)
@@ -109,11 +117,11 @@ def _wait(**_kwargs: Any) -> None:
 
 
 def _forget() -> None:
-    """After a fork the thread is the parent's, and so is what it has to tell."""
+    """Start with an empty queue after a fork: the parent's thread reports the parent's queue."""
     global _teller
     _teller = _Teller()
 
 
 _teller = _Teller()
-atexit.register(wait)  # Celery sends no signal when it is ended without waiting for its tasks
+atexit.register(wait)  # at a cold shutdown (without waiting for its tasks) Celery doesn't send worker_shutdown
 os.register_at_fork(after_in_child=_forget)

@@ -1,4 +1,8 @@
-"""How a Celery worker's main process sees a `UserTask`: it alone notices what ends a task from outside."""
+"""Celery request class of `UserTask`, which lives in a worker's main process.
+
+Only the main process notices that a task was ended from outside: by a hard time limit, a killed worker process, or an
+administrator's revocation.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +19,23 @@ from catmaid_notify.tasks.reporter import tell_later
 
 
 class UserRequest(Request):
-    """Tells the user what no code of the task can tell any more; see `catmaid_notify.tasks.reporter` for how."""
+    """Request that reports ends from outside to the user, through `catmaid_notify.tasks.reporter`."""
 
     _is_sent_again = False
     _success: Any = None
-    """What the result backend has, where the process was lost after the task's success."""
+    """Entry of the result backend, if the process was lost after the task had stored its success."""
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
-        """Handle the task's time limits; after the hard one its process is killed, when this has returned."""
+        """Handle the task's time limits. After the hard one, the process is killed as soon as this method returns."""
         super().on_timeout(soft, timeout)
         if not soft and not self._runs_again():
             self._report_end(TaskProgress.State.FAILURE, TimeLimitExceeded(timeout))
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Handle a failure; of a lost process only this one knows."""
+        """Handle a failure, and report the loss of a worker process: no code of the task can do that."""
         result = super().on_failure(exc_info, send_failed_event, return_ok)
-        # Billiard wraps exceptions with their tracebacks, and may report how a process ended instead of its loss.
+        # Billiard wraps exceptions together with their tracebacks. For a lost process it may report SystemExit or
+        # KeyboardInterrupt, with which the process ended, instead of WorkerLostError.
         exc = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt):
             if self._success:
@@ -40,7 +45,7 @@ class UserRequest(Request):
         return result
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Give the message back to the broker, which hands it out again if ``requeue``."""
+        """Reject the message, and note whether the broker will deliver it again."""
         if requeue and not self.acknowledged:
             self._is_sent_again = True
         super().reject(requeue)
@@ -59,7 +64,8 @@ class UserRequest(Request):
         self._report_end(TaskProgress.State.FAILURE, TaskRevokedError(reason))
 
     def _runs_again(self) -> bool:
-        # The broker hands out again what was cancelled, since the connection to it was lost, and not acknowledged.
+        # Celery cancels a task when the connection to the broker is lost; the broker delivers its message again unless
+        # the message was acknowledged.
         return self._is_sent_again or (self._already_cancelled and not self.acknowledged)
 
     def _report_end(self, state: TaskProgress.State, outcome: Any) -> None:

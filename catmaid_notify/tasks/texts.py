@@ -1,4 +1,4 @@
-"""What users read about their tasks, whatever a task's own words turn out to be. Needs Celery."""
+"""Texts about tasks that can be shown to users and stored, whatever a task's own code returns. Needs Celery."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from catmaid_notify.exceptions import UserTaskError
 
 
 def fit(text: object, length_max: int) -> str:
-    """Return ``text`` as a string that can be stored: without NUL and half surrogates, cut to ``length_max``."""
+    """Return ``text`` as a string that databases can store, without NUL and lone surrogates.
+
+    Args:
+        text: any object; its ``str()`` is taken.
+        length_max: characters that are kept; a longer text ends in "…".
+    """
     clean = str(text).replace("\0", "").encode("utf-8", "ignore").decode()
     return clean if len(clean) <= length_max else clean[: length_max - 1] + "…"
 
 
 def fit_title(text: object) -> str:
-    """Return ``text`` as the title of a message."""
+    """Return ``text`` as the title of a message, cut to ``CATMAID_NOTIFY_TITLE_LENGTH_MAX``."""
     return fit(text, min(conf.TITLE_LENGTH_MAX, 255))
 
 
 def failure_text(exc: BaseException) -> str:
-    """Return what a user may read about an exception: its text if it was made for users, else nothing of it."""
+    """Return a text about an exception for the user. Only a `UserTaskError` is quoted: others may hold secrets."""
     if isinstance(exc, UserTaskError):
         return fit(exc, conf.TEXT_LENGTH_MAX)
     if isinstance(exc, SoftTimeLimitExceeded | TimeLimitExceeded):

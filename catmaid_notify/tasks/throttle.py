@@ -1,4 +1,4 @@
-"""A throttle that keeps the last word: the first call of a burst goes through at once, the latest when it is due."""
+"""Throttle that keeps the latest state: the first call of a burst is sent at once, the last one when it is due."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 STOP_SECONDS: Final = 5.0
-"""How long `Throttle.stop` waits for a state that is being sent just then."""
+"""Seconds that `Throttle.stop` waits for a send in progress."""
 
 
 class Throttle(Generic[T]):
-    """Calls ``send`` with at most one state an ``interval`` (in seconds), from the caller's thread or from a timer's.
+    """Rate limit for a stream of states: ``send`` runs in the caller's thread, or in a timer's for a late state.
 
-    A caller never waits for the timer: what ``send`` waits for may be something that the caller has locked.
+    A caller never waits for the timer's thread: ``send`` may wait there for a database row that the caller has locked.
     """
 
     def __init__(self, send: Callable[[T], None], interval: float) -> None:
+        """Create a throttle.
+
+        Args:
+            send: called with a state; never by two threads at a time.
+            interval: seconds between the end of one send and the start of the next.
+        """
         self._send = send
         self._interval = interval
         self._changed = threading.Condition()
@@ -30,7 +36,12 @@ class Throttle(Generic[T]):
         self._stopped = False
 
     def __call__(self, state: T, *, at_once: bool = False) -> None:
-        """Send ``state`` now if that is due (or ``at_once``), else later, unless a newer one comes."""
+        """Send ``state`` now if the interval is over, else later unless a newer state replaces it.
+
+        Args:
+            state: the state to send.
+            at_once: send it even within the interval, unless a send is in progress.
+        """
         with self._changed:
             if self._stopped:
                 return
@@ -43,7 +54,7 @@ class Throttle(Generic[T]):
         self._send_exclusively(state)
 
     def stop(self) -> None:
-        """Send nothing any more, also not from a timer that runs just then."""
+        """Send nothing any more, and wait for a send in progress."""
         with self._changed:
             self._stopped = True
             self._held = []

@@ -80,7 +80,7 @@ def test_tell_later__error_is_logged_and_the_next_one_told(error: BaseException,
     tell_later("second", lambda: told.append("second"))
     wait()
     assert told == ["second"]
-    assert "could not be told: task=first" in log.text
+    assert "End of a task not reported: task=first" in log.text
 
 
 @pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("away")], ids=["operational", "interface"])
@@ -95,13 +95,13 @@ def test_tell_later__database_that_is_away_is_asked_again(error: Exception, log:
     tell_later("t", tell)
     wait()
     assert told == ["t"]
-    assert "could not be told" not in log.text
+    assert "not reported" not in log.text
 
 
 def test_tell_later__database_that_is_away_for_good_is_logged(log: pytest.LogCaptureFixture) -> None:
     tell_later("t", raises(*[OperationalError("away")] * 10))
     wait()
-    assert "could not be told: task=t" in log.text
+    assert "End of a task not reported: task=t" in log.text
 
 
 def test_tell_later__without_a_thread_is_told_with_the_next_one(
@@ -115,7 +115,7 @@ def test_tell_later__without_a_thread_is_told_with_the_next_one(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         tell_later("first", lambda: told.append("first"))
-    assert "told later: task=first" in log.text
+    assert "could be started: task=first" in log.text
     tell_later("second", lambda: told.append("second"))
     wait()
     assert told == ["first", "second"]
@@ -128,7 +128,7 @@ def test_wait__for_a_bounded_time(log: pytest.LogCaptureFixture) -> None:
     wait(0.01)
     gate.set()
     for task_id in ("slow", "next"):
-        assert f"before the worker's own end: task={task_id}" in log.text
+        assert f"before the worker stopped: task={task_id}" in log.text
 
 
 def test_worker_shutdown__waits_until_all_is_told_and_sent(monkeypatch: pytest.MonkeyPatch) -> None:
