@@ -1,7 +1,7 @@
-"""System checks: what ``manage.py check`` can see of a wrong set-up without any network. docs/checks.md lists them.
+"""System checks of settings and URLs, without any network. docs/checks.md lists them.
 
-Each concern is one function, in the module of its subject; ``E`` is what can't work, ``W`` what works otherwise than
-you may think. Those of a server that the public uses run with ``check --deploy`` only.
+There is one function for each concern. Ids with ``E`` stand for set-ups that can't work, ids with ``W`` for those that
+may work otherwise than intended. Checks about public servers run with ``check --deploy`` only.
 """
 
 from __future__ import annotations

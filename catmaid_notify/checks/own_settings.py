@@ -16,7 +16,7 @@ from catmaid_notify.conf import PREFIX, Conf, conf
 
 @registered()
 def check_settings_known() -> Found:
-    """No setting is misspelt."""
+    """Check that every setting ``CATMAID_NOTIFY_…`` exists."""
     known = [name for name in vars(Conf) if name.isupper()]
     given = [name.removeprefix(PREFIX) for name in dir(settings) if name.startswith(PREFIX)]
     for name in sorted(set(given) - set(known)):
@@ -27,43 +27,45 @@ def check_settings_known() -> Found:
 
 @registered()
 def check_settings_values() -> Found:
-    """Each setting has the type that it should have, and a value that can work."""
+    """Check the type and the range of each setting."""
     for name in (name for name in vars(Conf) if name.isupper()):
         wrong = setting_ranges.trouble(name, getattr(conf, name))
         if wrong:
-            yield make_error(9, f"{PREFIX}{name} {wrong}.", "docs/settings.md says what it is for, and its default.")
+            yield make_error(
+                9, f"{PREFIX}{name} {wrong}.", "docs/settings.md explains the setting, and has its default."
+            )
 
 
 @registered()
 def check_settings_together() -> Found:
-    """Settings that depend on each other fit."""
+    """Check settings against each other and against the defaults of proxies."""
     ping = conf.PING_SECONDS
     if not setting_ranges.trouble("PING_SECONDS", ping) and ping >= setting_ranges.PROXY_READ_SECONDS:
         yield make_warning(
             12,
             f"CATMAID_NOTIFY_PING_SECONDS is {ping:g}: proxies close a socket that is silent for "
             f"{setting_ranges.PROXY_READ_SECONDS} s.",
-            "Ping more often than the read time-out of your proxy.",
+            "Set it lower than the read time-out of your proxy.",
         )
 
 
 @registered(Tags.security)
 def check_allowed_origins() -> Found:
-    """Allowed origins are written as browsers send them."""
+    """Check that the allowed origins are written as browsers send them."""
     if setting_ranges.trouble("ALLOWED_ORIGINS", conf.ALLOWED_ORIGINS):
-        return  # of the wrong type, which is said elsewhere
+        return  # wrong type, which check_settings_values reports
     for one in conf.ALLOWED_ORIGINS:
         if origins.parse(str(one).replace("://*.", "://", 1)) is None:
             yield make_error(
                 10,
-                f"CATMAID_NOTIFY_ALLOWED_ORIGINS has {one!r}, which is no origin.",
-                "Write scheme, host and, where it is not the default one, port: https://www.example.org:8443. No path.",
+                f"CATMAID_NOTIFY_ALLOWED_ORIGINS has {one!r}, which is not an origin.",
+                "Write scheme, host and, unless it is the default one, port: https://www.example.org:8443. No path.",
             )
 
 
 @registered()
 def check_notification_count() -> Found:
-    """The callable for CATMAID's ``notification_count`` is there."""
+    """Check that the function for CATMAID's ``notification_count`` can be imported."""
     path = conf.NOTIFICATION_COUNT
     if not path:
         return
@@ -74,6 +76,6 @@ def check_notification_count() -> Found:
     if not counts:
         yield make_error(
             11,
-            f"CATMAID_NOTIFY_NOTIFICATION_COUNT is {path!r}, which is no function that can be imported.",
+            f"CATMAID_NOTIFY_NOTIFICATION_COUNT is {path!r}, which is not a function that can be imported.",
             "Give the dotted path of a function that takes a request and returns a number.",
         )

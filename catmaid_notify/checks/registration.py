@@ -1,4 +1,4 @@
-"""Registration of system checks, and their messages."""
+"""Registration of system checks, and constructors for their messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ Check = Callable[[], Found]
 
 
 def registered(*tags: str, deploy: bool = False) -> Callable[[Check], Check]:
-    """Register a check that yields its messages."""
+    """Return a decorator that registers a generator of messages as a system check.
+
+    Args:
+        *tags: Django's tags, in addition to `TAG`.
+        deploy: run the check with ``check --deploy`` only.
+    """
 
     def decorate(check: Check) -> Check:
         def run(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> list[CheckMessage]:
@@ -31,10 +36,10 @@ def registered(*tags: str, deploy: bool = False) -> Callable[[Check], Check]:
 
 
 def make_error(number: int, text: str, hint: str) -> CheckMessage:
-    """Return an error with this number in its id."""
+    """Return an error with the id ``catmaid_notify.E<number>``."""
     return Error(text, hint=hint, id=f"catmaid_notify.E{number:03}")
 
 
 def make_warning(number: int, text: str, hint: str) -> CheckMessage:
-    """Return a warning with this number in its id."""
+    """Return a warning with the id ``catmaid_notify.W<number>``."""
     return Warning(text, hint=hint, id=f"catmaid_notify.W{number:03}")

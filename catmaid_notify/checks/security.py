@@ -1,4 +1,4 @@
-"""Checks of what lets strangers in: hosts, TLS, formats of messages, passwords."""
+"""Security checks: hosts, TLS, serialisation formats of Celery, passwords."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from catmaid_notify.checks.registration import Found, make_warning, registered
 from catmaid_notify.conf import conf
 
 CODE_FORMATS: Final = {"pickle", "application/x-python-serialize", "yaml", "application/x-yaml"}
-"""Formats of Celery whose readers can be made to run code."""
+"""Serialisation formats of Celery that can make their reader run code."""
 
 
 @registered(Tags.security, deploy=True)
 def check_allowed_hosts() -> Found:
-    """The host that a socket is opened on is one of the site's."""
+    """Check that ``ALLOWED_HOSTS`` restricts the host names of sockets."""
     if "*" in settings.ALLOWED_HOSTS:
         yield make_warning(
             7,
-            'ALLOWED_HOSTS has "*": the origin of a socket is compared with whatever host its request names.',
-            "List the host names of the site; a foreign site that resolves to this address could open sockets.",
+            'ALLOWED_HOSTS has "*": the origin of a socket is compared with a host that the client chooses.',
+            "List the host names of the site. Otherwise a foreign site that resolves to this address can open sockets.",
         )
 
 
 @registered(Tags.security, deploy=True)
 def check_tls_is_told() -> Found:
-    """A site that is reached by https knows it behind a proxy."""
+    """Check that a site with https recognises https behind a proxy that ends TLS."""
     trusted = (*settings.CSRF_TRUSTED_ORIGINS, *conf.ALLOWED_ORIGINS)
     by_tls = settings.SESSION_COOKIE_SECURE or settings.SECURE_SSL_REDIRECT
     if by_tls and not settings.SECURE_PROXY_SSL_HEADER and not any(str(one).startswith("https:") for one in trusted):
         yield make_warning(
             8,
-            "The site uses https, but nothing tells it so behind a proxy that ends TLS: sockets are refused with 403.",
+            "The site uses https, but does not notice it behind a proxy that ends TLS: sockets are refused with 403.",
             'Set SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if your proxy sets that header, or '
             "add the address of the site to CSRF_TRUSTED_ORIGINS.",
         )
@@ -45,22 +45,22 @@ def check_tls_is_told() -> Found:
 
 @registered(Tags.security)
 def check_celery_formats() -> Found:
-    """Who can write to the broker must not be able to run code in the workers."""
+    """Check that Celery accepts no format that lets a writer of the broker run code in the workers."""
     accepted = {str(name) for name in _celery_accepts()}
     if accepted & CODE_FORMATS:
         yield make_warning(
             9,
-            f"Celery accepts {', '.join(sorted(accepted & CODE_FORMATS))}: who can write to "
+            f"Celery accepts {', '.join(sorted(accepted & CODE_FORMATS))}: everybody who can write to "
             "the broker can run code in the workers.",
             'Set CELERY_ACCEPT_CONTENT = ["json"] and CELERY_TASK_SERIALIZER = "json".',
         )
 
 
 def _celery_accepts() -> list[str]:
-    """Return the formats that Celery accepts, by the settings and by its application where there is one."""
+    """Return the formats that Celery accepts, by the settings and by the current application."""
     accepted = list(getattr(settings, "CELERY_ACCEPT_CONTENT", ()))
     accepted.append(getattr(settings, "CELERY_TASK_SERIALIZER", "json"))
-    celery = sys.modules.get("celery")  # not imported for this: a site may have no Celery
+    celery = sys.modules.get("celery")  # not imported here: the site may have no Celery
     if celery is not None:
         accepted += celery.current_app.conf.accept_content or ()
     return accepted
@@ -68,20 +68,20 @@ def _celery_accepts() -> list[str]:
 
 @registered(Tags.security, deploy=True)
 def check_passwords_are_masked() -> Found:
-    """Django's error pages and error mails show settings, without those whose names sound secret."""
+    """Check that Django's error reports, which mask settings by their names, show no password of the broker."""
     shown = repr(get_default_exception_reporter_filter().get_safe_settings())
     if any(secret in shown for secret in broker_passwords()):
         yield make_warning(
             10,
-            "The broker's password stands in a URL, which Django's error pages and error mails show.",
-            'In CONFIG of our layer give it as "password" (with "username") and not in "host", for Celery as '
-            "CELERY_BROKER_PASSWORD (with CELERY_BROKER_USER). Read all of them from the environment; keep no URL "
-            "with a password in a setting.",
+            "The broker's password is part of a URL, which Django shows on error pages and in error mails.",
+            'Give the password as "password" (with "username") in CONFIG of our layer, and as CELERY_BROKER_PASSWORD '
+            "(with CELERY_BROKER_USER) for Celery. Read all of them from the environment; keep no URL with a password "
+            "in a setting.",
         )
 
 
 def broker_passwords() -> set[str]:
-    """Return the passwords in the URLs of brokers, percent-encoded and not; that of guest is no secret."""
+    """Return the passwords in the URLs of brokers, percent-encoded and decoded, without RabbitMQ's default "guest"."""
     config = (layer_settings() or {}).get("CONFIG", {})
     hosts = config.get("hosts") or ()
     urls = [config.get("host"), *(hosts if isinstance(hosts, list | tuple) else ())]

@@ -18,24 +18,24 @@ from catmaid_notify.checks.registration import Found, make_error, make_warning, 
 
 @registered()
 def check_apps() -> Found:
-    """The apps that the inbox and its client need are installed."""
+    """Check that the apps that the inbox and its client need are installed."""
     for name, why in (
         ("django.contrib.sessions", "sockets are signed in by the session"),
         ("django.contrib.staticfiles", "pages load the browser client from the static files"),
     ):
         if not apps.is_installed(name):
             yield make_warning(
-                3, f"{name!r} is not in INSTALLED_APPS, and {why}.", "Add it, unless something replaces it."
+                3, f"{name!r} is not in INSTALLED_APPS, but {why}.", "Add it, unless another app replaces it."
             )
 
 
 @registered()
 def check_middleware() -> Found:
-    """Somebody sets ``request.user``."""
+    """Check that a middleware sets ``request.user``."""
     if not any(_is_authentication(path) for path in settings.MIDDLEWARE):
         yield make_error(
             4,
-            "MIDDLEWARE has nothing that sets request.user: everybody would count as signed out.",
+            "No MIDDLEWARE sets request.user: everybody would count as signed out.",
             "Add django.contrib.sessions.middleware.SessionMiddleware and, after it, "
             "django.contrib.auth.middleware.AuthenticationMiddleware.",
         )
@@ -47,15 +47,15 @@ def _is_authentication(path: str) -> bool:
     try:
         middleware = import_string(path)
     except ImportError:
-        return False  # Django says so itself when it starts
-    # A middleware of the site's own making may set the user; its name is all that tells.
+        return False  # Django reports it itself when it starts
+    # A middleware of the site may set the user, too; only its name gives a hint.
     is_class = isinstance(middleware, type)
     return (is_class and issubclass(middleware, AuthenticationMiddleware)) or "auth" in path.rpartition(".")[2].lower()
 
 
 @registered(Tags.templates)
 def check_templates() -> Found:
-    """The template tag finds the request."""
+    """Check that the template tag finds the request in the context."""
     templates: list[dict[str, Any]] = settings.TEMPLATES
     engines = [one for one in templates if one.get("BACKEND", "").endswith(".DjangoTemplates")]
     processor = "django.template.context_processors.request"
@@ -69,7 +69,7 @@ def check_templates() -> Found:
 
 @registered(Tags.urls)
 def check_urls() -> Found:
-    """The inbox has its addresses."""
+    """Check that the URLs of the inbox are included."""
     if not getattr(settings, "ROOT_URLCONF", ""):
         return
     try:
@@ -84,7 +84,7 @@ def check_urls() -> Found:
 
 @registered()
 def check_asgi_application() -> Found:
-    """What the ASGI server runs can be imported, and serves sockets."""
+    """Check that ``ASGI_APPLICATION`` can be imported and serves sockets."""
     path = getattr(settings, "ASGI_APPLICATION", None)
     if layer_settings() is None:
         return
@@ -92,7 +92,7 @@ def check_asgi_application() -> Found:
         yield make_warning(
             4,
             "ASGI_APPLICATION is not set: runserver serves no sockets.",
-            'Set it to where the application of asgi.py is: ASGI_APPLICATION = "mysite.asgi.application".',
+            'Set it to the dotted path of the application in asgi.py: ASGI_APPLICATION = "mysite.asgi.application".',
         )
         return
     try:
@@ -101,37 +101,37 @@ def check_asgi_application() -> Found:
         yield make_error(
             7,
             f"ASGI_APPLICATION is {path!r}, which can't be imported: {error}",
-            'It is the dotted path of the application in asgi.py, such as "mysite.asgi.application".',
+            'Set it to the dotted path of the application in asgi.py, such as "mysite.asgi.application".',
         )
         return
     if isinstance(application, ASGIHandler):
         yield make_error(
             8,
             f"{path} is Django's own ASGI application, which serves no sockets.",
-            "Its module has to set application = catmaid_notify.routing.application(), after django.setup().",
+            "In its module set application = catmaid_notify.routing.application(), after django.setup().",
         )
 
 
 @registered()
 def check_runserver() -> Found:
-    """While developing, ``runserver`` serves sockets only if it is that of Daphne."""
+    """Check that Daphne replaces ``runserver`` during development, since Django's own serves no sockets."""
     if settings.DEBUG and layer_settings() is not None and not apps.is_installed("daphne") and find_spec("daphne"):
         yield make_warning(
             5,
             "'daphne' is not in INSTALLED_APPS: manage.py runserver serves no sockets.",
-            "For development put 'daphne' first into INSTALLED_APPS, or start an ASGI server beside runserver.",
+            "For development add 'daphne' as the first of INSTALLED_APPS, or start an ASGI server beside runserver.",
         )
 
 
 @registered()
 def check_sessions() -> Found:
-    """The ASGI server sees the sessions that the WSGI server makes."""
+    """Check that the ASGI server can read the sessions that the WSGI server creates."""
     engine = settings.SESSION_ENGINE.rpartition(".")[2]
     backend = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("BACKEND", "")
     if engine == "cache" and backend.endswith((".LocMemCache", ".DummyCache")):
         yield make_warning(
             6,
-            f"Sessions are kept in {backend.rpartition('.')[2]}, which other processes can't see: "
+            f"Sessions are kept in {backend.rpartition('.')[2]}, which other processes can't read: "
             "sockets are closed with 4401.",
-            "Keep sessions in the database or in a cache that is shared, such as Redis or memcached.",
+            "Keep sessions in the database or in a shared cache, such as Redis or memcached.",
         )

@@ -1,3 +1,3 @@
-"""The files of a deployment, filled in for one site: nginx, supervisor, systemd, Apache."""
+"""Configuration files of a deployment, filled in for one site: nginx, supervisor, systemd, Apache."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds out from the settings, and from the running Python, what a site's files have to say."""
+"""Detection of a site's values from its settings and the running Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 def detected() -> dict[str, Any]:
-    """Return values for `Site`, as far as they can be known; what is not known is left out."""
+    """Return the fields of `Site` that can be detected, by name. All others are left out."""
     project = str(settings.ROOT_URLCONF).partition(".")[0]
     module = os.environ.get("DJANGO_SETTINGS_MODULE") or f"{project}.settings"
     name = project.lower().replace("-", "_")
@@ -40,7 +40,7 @@ def detected() -> dict[str, Any]:
 
 
 def _hosts() -> tuple[str, ...]:
-    """The names of ALLOWED_HOSTS; a leading dot means the same to nginx as to Django."""
+    """Return the names of ALLOWED_HOSTS. A leading dot means the same to nginx as to Django."""
     named = [host for host in settings.ALLOWED_HOSTS if host != "*"]
     return tuple([host for host in named if host not in LOCAL] or named)
 
@@ -56,7 +56,7 @@ def _folder_of(module: str) -> Path:
 
 
 def _static_url() -> str:
-    """Return the path of the static files; empty where another host serves them."""
+    """Return the path of the static files; empty if another host serves them."""
     url = str(settings.STATIC_URL or "")
     return "" if urlsplit(url).netloc else url
 
@@ -66,7 +66,7 @@ def _path(path: Path | str | None) -> str:
 
 
 def _target(dotted: str | None, default: str) -> str:
-    """Write ``mysite.asgi.application`` as servers do: ``mysite.asgi:application``."""
+    """Return ``mysite.asgi.application`` in the notation of servers: ``mysite.asgi:application``."""
     return ":".join((dotted or default).rsplit(".", 1))
 
 

@@ -1,4 +1,4 @@
-"""Fills the files of a deployment in for one site."""
+"""Templates of the configuration files, and their rendering for one site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from catmaid_notify.deployment.site import Site
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 EXAMPLE_NAME: Final = "mysite"
-"""What stands for the site's name in the names of files."""
+"""Placeholder for the site's name in the names of files."""
 
 FILES: Final[dict[str, tuple[str, ...]]] = {
     "nginx": ("site.conf", "upstream.conf", "channels.conf", "limits.conf", "classic.conf"),
@@ -25,13 +25,13 @@ FILES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "apache": ("site.conf", "classic.conf"),
 }
-"""By kind: the files that a site may have, the one that is all it needs first."""
+"""Files of each kind. The first one is enough for a site, except for systemd."""
 PLACE_HOLDERS: Final = {"supervisor": "%(process_num)d", "systemd": "%i"}
-"""What stands for the number of a process."""
+"""Placeholder of a process manager for the number of a process."""
 
 
 def names(kind: str, site: Site) -> list[str]:
-    """Return the names of the files of one kind that make a whole site."""
+    """Return the names of the files of one kind that a whole site needs."""
     if kind != "systemd":
         return [FILES[kind][0]]
     left_out = [] if site.celery else ["worker", "beat"]
@@ -42,12 +42,17 @@ def names(kind: str, site: Site) -> list[str]:
 
 
 def own_name(name: str, site: Site) -> str:
-    """Return the name of a file as the site has it."""
+    """Return the name of a file with the site's name in it."""
     return name.replace(EXAMPLE_NAME, site.name)
 
 
 def render(kind: str, name: str, site: Site) -> str:
-    """Return the text of one file; ``name`` is that of `FILES`, or the site's own.
+    """Return the text of one file.
+
+    Args:
+        kind: key of `FILES`.
+        name: name in `FILES`, or the one that `own_name` gives.
+        site: values to fill in.
 
     Raises:
         KeyError: there is no such file.
@@ -60,22 +65,22 @@ def render(kind: str, name: str, site: Site) -> str:
         "asgi_socket": site.asgi_socket(instance),
         "asgi_urls": _urls(site),
     }
-    # Numbers as they are: a site's settings may ask for thousands separators.
+    # No localisation: the site's settings may ask for thousands separators.
     context = Context(values, autoescape=False, use_l10n=False, use_tz=False)
     text = _engine().get_template(f"{kind}/{templates[name]}").render(context)
-    # One empty line at most: where a part is left out, two would be left.
+    # One empty line at most: a part that is left out leaves two.
     lines = [line.rstrip() for line in text.strip().splitlines()]
     kept = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
     return "\n".join(kept) + "\n"
 
 
 def _urls(site: Site) -> list[str]:
-    """Return the ASGI processes as Apache names them."""
+    """Return the addresses of the ASGI processes in Apache's notation."""
     if site.asgi_port:
         return [f"http://127.0.0.1:{port}" for port in site.asgi_instances]
     return [f"unix:{path}|http://asgi-{number}" for number, path in enumerate(site.asgi_sockets)]
 
 
 def _engine() -> Engine:
-    # Not the site's own: its loaders and context processors are nobody's business here.
+    # A separate engine, independent of the loaders and context processors of the site.
     return Engine(dirs=[str(TEMPLATES)], autoescape=False)

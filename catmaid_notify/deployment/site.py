@@ -1,4 +1,4 @@
-"""What the files of a deployment say about one site."""
+"""Values of one site for its configuration files: hosts, folders, servers and their commands."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ AsgiServer = Literal["daphne", "uvicorn", "hypercorn"]
 WsgiServer = Literal["gunicorn", "uwsgi", "none"]
 
 PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@+*\[\]-]*", re.ASCII)
-"""What needs quoting in none of the files: they differ in how they quote, and a value must not add a line to them."""
+"""Values that need no quoting in any of the files, whose rules differ. A value must not add a line to a file either."""
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
 class InvalidValue(ValueError):
-    """A value can't be written into the files; the text names it and says what to do."""
+    """A value can't be written into the files. The text names the field and says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """A site and its servers. The defaults are the example that the repository's files show."""
+    """A site and its servers. The defaults are those of the example files in the repository."""
 
     name: str = "mysite"
-    """Of programs, units, sockets and logs."""
+    """Name of programs, units, sockets and logs."""
     hosts: tuple[str, ...] = ("mysite.example.org",)
     """Names under which browsers reach the site, the main one first."""
     prefix: str = ""
@@ -51,23 +51,23 @@ class Site:
     asgi_server: AsgiServer = "daphne"
     """Program that holds the sockets."""
     asgi_processes: int = 2
-    """How many of them, one a processor core at most."""
+    """Number of ASGI processes; more than one for each processor core is of no use."""
     asgi_port: int = 0
-    """First TCP port of theirs on 127.0.0.1; 0: unix sockets."""
+    """First TCP port of the ASGI processes on 127.0.0.1; 0: unix sockets."""
     wsgi: str = "mysite.wsgi:application"
     """WSGI application."""
     wsgi_server: WsgiServer = "gunicorn"
     """Program that serves the pages; "none": the ASGI server does."""
     wsgi_processes: int = 4
-    """How many of them."""
+    """Number of WSGI processes."""
     celery: str = "mysite.celery"
     """Module of the Celery application; empty: the site has none."""
     celery_processes: int = 4
-    """How many tasks run at a time."""
+    """Number of tasks that run at a time."""
     task_seconds: int = 3600
-    """How long the longest task takes: what a worker that is told to stop is given to finish."""
+    """Duration of the longest task in seconds, for which a stopping worker is left running."""
     user: str = "www-data"
-    """Account of the processes; the proxy's own, so that it can open their sockets."""
+    """Account of the processes; that of the proxy, so that the proxy can open their sockets."""
     run: str = "/run/mysite"
     """Folder of the unix sockets."""
     logs: str = "/var/log/supervisor"
@@ -87,7 +87,7 @@ class Site:
                         " Give another value by the option of that name."
                     )
         if not NAME.fullmatch(self.name):
-            raise InvalidValue(f"name is {self.name!r}, but must be of a-z, 0-9 and _ and begin with a letter.")
+            raise InvalidValue(f"name is {self.name!r}, but must consist of a-z, 0-9 and _ and begin with a letter.")
         if self.prefix and (not self.prefix.startswith("/") or self.prefix.endswith("/")):
             raise InvalidValue(f"prefix is {self.prefix!r}, but must begin with / and not end with it.")
         if bool(self.certificate) != bool(self.certificate_key):
@@ -97,12 +97,12 @@ class Site:
 
     @property
     def host(self) -> str:
-        """The main host name."""
+        """Main host name."""
         return self.hosts[0] if self.hosts else "localhost"
 
     @property
     def port(self) -> str:
-        """What the proxy listens on."""
+        """Port, or address and port, on which the proxy listens."""
         return self.listen or ("443" if self.certificate else "80")
 
     @property
@@ -112,12 +112,12 @@ class Site:
 
     @property
     def asgi_instances(self) -> list[int]:
-        """What tells the ASGI processes apart: the port, or a number from 0."""
+        """Ports of the ASGI processes, or numbers from 0 with unix sockets."""
         return list(range(self.asgi_port, self.asgi_port + self.asgi_processes))
 
     @property
     def asgi_sockets(self) -> list[str]:
-        """Paths of the unix sockets, or nothing with TCP."""
+        """Paths of the unix sockets; empty with TCP."""
         return [] if self.asgi_port else [self.asgi_socket(str(number)) for number in self.asgi_instances]
 
     def asgi_socket(self, instance: str) -> str:
@@ -131,21 +131,21 @@ class Site:
 
     @property
     def read_timeout(self) -> int:
-        """How long, in seconds, a proxy waits in silence: two pings may get lost."""
+        """Seconds of silence after which the proxy closes a socket; two lost pings are tolerated."""
         return max(60, round(3 * self.ping_seconds))
 
     @property
     def asgi_backlog(self) -> int:
-        """How many wait to be accepted by Daphne. By itself it lets 50, and turns away all others who come at once."""
+        """Length of Daphne's accept queue. With its default of 50, a rush of reconnecting pages is refused."""
         return 1024
 
     @property
     def daphne_deadlines(self) -> str:
-        """Options for Daphne: it is to ping whom the app does not ping, not all pages a second time.
+        """Daphne's options for pings and handshakes.
 
-        What a page answers to the app counts for Daphne, too, so its interval is the longer one. Who is silent is
-        closed after 50 seconds in all, as by default. Handshakes have 20 seconds instead of 5: of very many that come
-        at once while the machine is busy, the last ones would be cut off, though pages wait 10 seconds for hello.
+        Daphne is to ping only the sockets that the app does not ping. A page's answer to the app counts as activity for
+        Daphne, so a longer interval than the app's suffices. A silent socket is closed after 50 seconds in all, as by
+        default. Handshakes have 20 seconds instead of 5, since a rush of them on a busy machine would be cut off.
         """
         seconds = max(20, round(1.2 * self.ping_seconds))
         pings = f"--ping-interval {seconds} --ping-timeout {max(10, 50 - seconds)}"
@@ -153,11 +153,11 @@ class Site:
 
     @property
     def ping(self) -> str:
-        """The ping interval as people write it."""
+        """Ping interval in seconds, without superfluous zeros."""
         return f"{self.ping_seconds:g}"
 
     def asgi_command(self, instance: str) -> str:
-        """Return the command of one ASGI process; ``instance`` may be a place-holder of the process manager."""
+        """Return the command of one ASGI process; ``instance`` may be a placeholder of the process manager."""
         bind = f"127.0.0.1:{instance}" if self.asgi_port else f"unix:{self.asgi_socket(instance)}"
         address, _, path = bind.partition(":")
         match self.asgi_server:
@@ -166,22 +166,23 @@ class Site:
                 options = f"-e {endpoint}:backlog={self.asgi_backlog} {self.daphne_deadlines} --proxy-headers"
             case "uvicorn":
                 where = f"--host {address} --port {path}" if self.asgi_port else f"--uds {path}"
-                # Whoever can open a unix socket is the proxy; a TCP port can be opened by every account of the machine.
+                # Only the proxy can open the unix socket, so every peer is trusted. Every account of the machine can
+                # open a TCP port.
                 trusted = "127.0.0.1" if self.asgi_port else "*"
-                # As Daphne by itself: frames of 1 MiB at most, and none that become larger by unpacking.
+                # Daphne's default: frames of 1 MiB at most. Compressed frames could become larger when unpacked.
                 frames = "--ws-max-size 1048576 --ws-per-message-deflate false"
                 trust = f"--proxy-headers --forwarded-allow-ips {trusted}"
                 options = f"{where} {trust} {frames} --timeout-graceful-shutdown 10"
             case "hypercorn":
-                # Pings of the protocol, which the others send by themselves: they keep plain sockets open.
+                # Protocol pings keep plain sockets open. Hypercorn is the only one that sends none by default.
                 options = f"--bind {bind} --websocket-ping-interval 20 --graceful-timeout 10"
         return f"{self.python} -m {self.asgi_server} {options} {self.asgi}"
 
     @property
     def wsgi_command(self) -> str:
-        """The command of the WSGI server."""
+        """Command of the WSGI server."""
         if self.wsgi_server == "uwsgi":
-            # Threads: what a page publishes goes out by one. The hook: SIGTERM would be a reload, or cut requests off.
+            # --enable-threads: pushes are sent by a thread. The hook: by default SIGTERM reloads, or cuts requests off.
             options = '--master --hook-master-start "unix_signal:15 gracefully_kill_them_all" --vacuum --need-app'
             options += f" --enable-threads --lazy-apps --processes {self.wsgi_processes} --threads 4"
             options += " --worker-reload-mercy 30 --chmod-socket=660 --buffer-size 32768"
@@ -191,10 +192,10 @@ class Site:
 
     @property
     def worker_command(self) -> str:
-        """The command of the Celery worker."""
+        """Command of the Celery worker."""
         return f"{self.python} -m celery -A {self.celery} worker --loglevel INFO --concurrency {self.celery_processes}"
 
     @property
     def beat_command(self) -> str:
-        """The command of Celery's scheduler."""
+        """Command of Celery's scheduler."""
         return f"{self.python} -m celery -A {self.celery} beat --loglevel INFO --schedule {self.state}/celerybeat"

@@ -1,4 +1,4 @@
-"""What ``manage.py notify_check`` does: it walks a site from the inside out and says what is wrong, and how to mend it.
+"""Diagnosis of a running site for ``manage.py notify_check``, from the settings outwards to the proxy.
 
-Each module knows one layer of the site; its steps are functions that yield findings. `plan` puts them in order.
+Each module tests one part of the site. A step is a function that yields findings; `plan` puts the steps in order.
 """

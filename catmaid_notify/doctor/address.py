@@ -1,4 +1,4 @@
-"""The public address of a site, as a browser has it."""
+"""Public address of a site, as a browser shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from catmaid_notify.auth.origins import DEFAULT_PORTS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where the site is: ``https://host:port/prefix/``."""
+    """Address of a site: ``https://host:port/prefix/``."""
 
     scheme: str
     host: str
@@ -20,10 +20,14 @@ class Address:
 
     @classmethod
     def parsed(cls, url: str) -> Address:
-        """Read an address; raises ValueError where it is none."""
+        """Parse an address.
+
+        Raises:
+            ValueError: ``url`` is not the http(s) address of a site; the text says how one looks.
+        """
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username or parts.query or parts.fragment:
-            raise ValueError(f"{url!r} is no address of a site; it must look like https://www.example.org/path/")
+            raise ValueError(f"{url!r} is not the address of a site. Give one like https://www.example.org/path/")
         prefix = f"/{parts.path.strip('/')}/" if parts.path.strip("/") else "/"
         return cls(
             scheme=parts.scheme, host=parts.hostname, port=parts.port or DEFAULT_PORTS[parts.scheme], prefix=prefix
@@ -31,22 +35,22 @@ class Address:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is https."""
+        """True for https."""
         return self.scheme == "https"
 
     @property
     def host_header(self) -> str:
-        """Host and, where it is not the default one, port."""
+        """Value of the ``Host`` header: the host, and the port unless it is the default one."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
-        """What browsers send as ``Origin``."""
+        """Value of the ``Origin`` header that browsers send."""
         return f"{self.scheme}://{self.host_header}"
 
     def path(self, path: str) -> str:
-        """Return an absolute path on this site."""
+        """Return the absolute path of ``path``, which is relative to the prefix."""
         return self.prefix + path.lstrip("/")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A small blocking AMQP client that keeps what the broker says when it refuses; drivers drop some of it."""
+"""Small blocking AMQP client that keeps the broker's reason for a refusal. Drivers drop some of these reasons."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CAPABILITIES: Final = {"authentication_failure_close": True, "connection.blocked
 
 
 class NotAmqp(Exception):
-    """What answered is no AMQP 0-9-1 server."""
+    """The peer is not an AMQP 0-9-1 server."""
 
 
 class ClosedByBroker(Exception):
-    """The broker closed the channel or the connection, and said why."""
+    """The broker closed the channel or the connection, with a reason."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -30,18 +30,24 @@ class ClosedByBroker(Exception):
 
 
 class Blocked(Exception):
-    """The broker takes no messages: an alarm."""
+    """The broker accepts no messages because of an alarm (memory or disk)."""
 
 
 class Amqp:
-    """One connection with one channel. Raises OSError for what the network does."""
+    """One connection with one channel. Every method raises OSError for errors of the network."""
 
     def __init__(self, host: str, port: int, *, timeout: float) -> None:
-        """Connect; neither TLS nor AMQP has begun then."""
+        """Connect by TCP. Call `wrap` for TLS, then `begin` for AMQP.
+
+        Args:
+            host: name or address.
+            port: TCP port.
+            timeout: seconds for each answer of the broker.
+        """
         self._socket = socket.create_connection((host, port), timeout)
         self._received = b""
         self.properties: dict[str, Any] = {}
-        """What the server says about itself."""
+        """Properties that the server announces: product, version and others."""
         self._blocked = ""
 
     def __enter__(self) -> Self:
@@ -53,15 +59,15 @@ class Amqp:
         self.close()
 
     def close(self) -> None:
-        """Cut the connection; the broker takes away what was exclusive to it."""
+        """Close the TCP connection. The broker then deletes the connection's exclusive queues."""
         self._socket.close()
 
     def wrap(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS."""
+        """Start TLS."""
         self._socket = context.wrap_socket(self._socket, server_hostname=host)
 
     def begin(self) -> None:
-        """Begin AMQP: ask for protocol 0-9-1 and take the server's greeting."""
+        """Start AMQP: request protocol 0-9-1 and read the server's greeting."""
         self._socket.sendall(frame.marshal(header.ProtocolHeader(), 0))
         start = self._expect(commands.Connection.Start)
         self.properties = dict(start.server_properties or {})
@@ -80,7 +86,7 @@ class Amqp:
         self._expect(commands.Connection.OpenOk)
 
     def channel(self) -> None:
-        """Open the channel, anew after one that was closed."""
+        """Open the channel, for the first time or after the broker has closed it."""
         self._send(commands.Channel.Open())
         self._expect(commands.Channel.OpenOk)
 
@@ -92,7 +98,8 @@ class Amqp:
     def publish(self, exchange: str, routing_key: str, body: bytes = b"") -> None:
         """Publish and wait for the confirmation (``Confirm.Select`` first); raises `ClosedByBroker`, `Blocked`."""
         if self._blocked:
-            raise Blocked(self._blocked)  # it was said once, and nothing is confirmed in order any more
+            # The broker announces an alarm only once, and confirmations no longer match the order of messages.
+            raise Blocked(self._blocked)
         self._send(commands.Basic.Publish(0, exchange, routing_key))
         self._send(header.ContentHeader(0, len(body), commands.Basic.Properties()))
         if body:
@@ -114,7 +121,7 @@ class Amqp:
             if isinstance(received, commands.Connection.Blocked):
                 self._blocked = received.reason or "blocked"
                 raise Blocked(self._blocked)
-            # Whatever else comes, a heartbeat say, is not waited for.
+            # Heartbeats and other frames are skipped.
 
     def _receive(self) -> Any:
         head = self._read(HEAD.size)
@@ -137,7 +144,7 @@ class Amqp:
 
 
 def frame_class(name: str) -> type[Any]:
-    """Return the class of an answer by its AMQP name, ``Queue.DeclareOk``."""
+    """Return pamqp's class for an AMQP method name, such as ``Queue.DeclareOk``."""
     group, _, command = name.partition(".")
     found: type[Any] = getattr(getattr(commands, group), command)
     return found

@@ -1,4 +1,4 @@
-"""One RabbitMQ node, from the network to its alarms; each refusal with the line that mends it."""
+"""Steps for one RabbitMQ node, from the network to its alarms. Each refusal comes with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class NodeVisit:
-    """The steps for one node; each leaves the connection as the next one needs it."""
+    """Steps for one node. They share a connection, which each step leaves in the state that the next one needs."""
 
     def __init__(self, options: LayerOptions, node: Node) -> None:
         self._options = options
@@ -30,43 +30,45 @@ class NodeVisit:
 
     @property
     def amqp(self) -> Amqp:
-        """The connection that an earlier step has opened."""
+        """Connection that the step `address` has opened."""
         if self._amqp is None:
-            raise RuntimeError("The steps before this one have opened no connection.")
+            raise RuntimeError("There is no connection to the broker: the step `address` has to run first.")
         return self._amqp
 
     def address(self, visit: Visit) -> Iterator[Finding]:
-        """Find the host, connect, and without TLS see that it speaks AMQP."""
+        """Resolve the host and connect. Without TLS, start AMQP, too."""
         node = self._node
         try:
             self._amqp = visit.closing.enter_context(Amqp(node.host, node.port, timeout=visit.timeout))
             if not node.tls:
                 self._amqp.begin()
         except socket.gaierror as error:
-            yield failed(f"The host {node.host!r} is not known: {error}", "Mend the host in CHANNEL_LAYERS, or in DNS.")
+            yield failed(
+                f"The host {node.host!r} is not known: {error}", "Correct the host in CHANNEL_LAYERS, or add it to DNS."
+            )
         except ConnectionRefusedError:
             yield failed(
                 f"Nothing listens on {node.host}:{node.port}.",
-                "Is it the right port? RabbitMQ has 5672, with TLS 5671; 15672 is its management page.",
+                "Check the port: RabbitMQ uses 5672, with TLS 5671; 15672 is its management page.",
                 "systemctl status rabbitmq-server",
             )
         except TimeoutError:
             yield failed(
                 f"{node.host}:{node.port} does not answer within {visit.timeout:g} s.",
-                "A firewall between here and there, the wrong host, or a port of TLS (then the URL begins with amqps://).",
+                "Check the host, the firewalls on the way, and whether the port expects TLS (then use amqps://).",
             )
         except (NotAmqp, ConnectionResetError, UnicodeDecodeError) as error:
             yield failed(
-                f"What listens on {node.host}:{node.port} does not speak AMQP: {error}",
-                "Is it the right port? RabbitMQ has 5672, with TLS 5671 and amqps://; 15672 is its management page.",
+                f"The server on {node.host}:{node.port} does not speak AMQP: {error}",
+                "Check the port: RabbitMQ uses 5672, with TLS 5671 and amqps://; 15672 is its management page.",
             )
         except OSError as error:
-            yield failed(f"{node.host}:{node.port} can't be reached: {error}", "Mend the host in CHANNEL_LAYERS.")
+            yield failed(f"{node.host}:{node.port} can't be reached: {error}", "Correct the host in CHANNEL_LAYERS.")
         else:
-            yield ok(f"{node.host}:{node.port} {'takes connections' if node.tls else 'speaks AMQP'}")
+            yield ok(f"{node.host}:{node.port} {'accepts connections' if node.tls else 'speaks AMQP'}")
 
     def tls(self, visit: Visit) -> Iterator[Finding]:
-        """Begin TLS, with the layer's own context, and see that it speaks AMQP."""
+        """Start TLS with the context of the channel layer, then AMQP."""
         node = self._node
         try:
             self.amqp.wrap(self._options.ssl_context or ssl.create_default_context(), node.host)
@@ -74,8 +76,8 @@ class NodeVisit:
         except ssl.SSLCertVerificationError as error:
             yield failed(
                 f"The broker's certificate is not trusted: {error.verify_message}",
-                "The host in the URL has to be a name in the certificate. For an authority of your own set ssl_context "
-                'in CONFIG: ssl.create_default_context(cafile="…").',
+                "The host in the URL has to be a name in the certificate. For a certificate authority of your own set "
+                'ssl_context in CONFIG: ssl.create_default_context(cafile="…").',
             )
         except (OSError, NotAmqp) as error:
             yield failed(
@@ -87,12 +89,12 @@ class NodeVisit:
             yield ok("the certificate is trusted")
 
     def login(self, _visit: Visit) -> Iterator[Finding]:
-        """Authenticate."""
+        """Authenticate with the name and password of the layer's settings."""
         user = self._node.username
         try:
             self.amqp.log_in(user, self._node.password)
         except ClosedByBroker as refused:
-            yield failed(f"User {user!r} is refused: {refused}", *self._login_hints())
+            yield failed(f"The broker refuses user {user!r}: {refused}", *self._login_hints())
         except OSError as error:
             yield failed(f"The broker closed the connection at the login of {user!r}: {error}", *self._login_hints())
         else:
@@ -102,15 +104,15 @@ class NodeVisit:
         user = shlex.quote(self._node.username)
         if self._node.username == "guest":
             away = "" if self._node.host in LOOPBACK else " 'guest' may only come from the broker's own machine."
-            return [f"Make a user for this site.{away}", "rabbitmqctl add_user asgi <password>"]
+            return [f"Create a user for this site.{away}", "rabbitmqctl add_user asgi <password>"]
         return [
-            "Set the password of CHANNEL_LAYERS, or add the user. In a URL, special characters are percent-encoded.",
+            "Set the password that CHANNEL_LAYERS has, or add the user. Percent-encode special characters in a URL.",
             f"rabbitmqctl change_password {user} <password>",
             f"rabbitmqctl add_user {user} <password>",
         ]
 
     def vhost(self, _visit: Visit) -> Iterator[Finding]:
-        """Open the vhost."""
+        """Open the vhost of the layer's settings."""
         name = self._node.vhost
         try:
             self.amqp.open(name)
@@ -126,11 +128,11 @@ class NodeVisit:
         return f"rabbitmqctl set_permissions -p {vhost} {user} '.*' '.*' '.*'"
 
     def permissions(self, _visit: Visit) -> Iterator[Finding]:
-        """Do what the layer does: declare its exchange and a queue, bind, consume, publish."""
+        """Try each operation of the channel layer: declare its exchange and a queue, bind, consume, publish."""
         doing = "open a channel"
         try:
             self.amqp.channel()
-            for doing, command in self._operations():  # noqa: B007 - said when it is refused
+            for doing, command in self._operations():  # noqa: B007 - named in the text about a refusal
                 self.amqp.call(command)
             doing = "publish to the groups"
             self.amqp.publish(self._options.groups_exchange, "catmaid-notify-check")
@@ -139,7 +141,7 @@ class NodeVisit:
         except ClosedByBroker as refused:
             yield failed(f"User {self._node.username!r} may not {doing}: {refused}", *self._refusal_hints(refused))
         except Blocked:
-            yield ok("declare, bind, consume and publish")  # publishing waits for an alarm, which is another step
+            yield ok("declare, bind, consume and publish")  # an alarm is reported by the step `alarms`
         else:
             yield ok("declare, bind, consume and publish")
 
@@ -156,36 +158,36 @@ class NodeVisit:
     def _refusal_hints(self, refused: ClosedByBroker) -> list[str]:
         if refused.code == 406:  # PRECONDITION_FAILED
             return [
-                "Something else has declared this exchange in another way: delete it on RabbitMQ's management page,",
-                "or use a vhost of your own, or set groups_exchange in CONFIG.",
+                "Another program has declared this exchange with other options. Delete the exchange on RabbitMQ's",
+                "management page, use a separate vhost, or set groups_exchange in CONFIG.",
             ]
         return [self._permissions_line()]
 
     def version(self, _visit: Visit) -> Iterator[Finding]:
-        """See that the broker is new enough."""
+        """Compare the version of the broker with the oldest supported one."""
         product, text = self.amqp.properties.get("product"), str(self.amqp.properties.get("version", ""))
         numbers = text.split(".")[:2]
         if product != "RabbitMQ" or not all(number.isdigit() for number in numbers):
-            yield warning(f"{product} {text} is no RabbitMQ; this app is tested with RabbitMQ only.")
+            yield warning(f"{product} {text} is not RabbitMQ; this app is tested with RabbitMQ only.")
         elif tuple(map(int, numbers)) < VERSION_MIN:
             yield failed(f"RabbitMQ {text} is too old.", "Install RabbitMQ 3.8 or newer.")
         else:
             yield ok(f"RabbitMQ {text}")
 
     def alarms(self, visit: Visit) -> Iterator[Finding]:
-        """See that the broker takes messages: in an alarm it blocks whoever publishes."""
+        """Publish a message and wait for its confirmation, which an alarm of the broker prevents."""
         try:
             self.amqp.publish(self._options.groups_exchange, "catmaid-notify-check")
         except Blocked as blocked:
             yield failed(
                 f"The broker takes no messages: {blocked}.",
-                "Give it disk space or memory; it goes on by itself. What was sent meanwhile is in the inbox.",
+                "Free disk space or memory; the broker then continues by itself. Messages wait in the inbox meanwhile.",
                 "rabbitmq-diagnostics alarms",
             )
         except TimeoutError:
             yield failed(
                 f"The broker does not confirm a message within {visit.timeout:g} s.",
-                "Is there an alarm, or is it overloaded?",
+                "Check its alarms and its load.",
                 "rabbitmq-diagnostics alarms",
             )
         else:

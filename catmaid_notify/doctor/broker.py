@@ -1,4 +1,4 @@
-"""The brokers of a channel layer on RabbitMQ, each of them from the network to its alarms."""
+"""Steps for the RabbitMQ nodes of a channel layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from catmaid_notify.layers.options import LayerOptions, Node
 
 
 def options() -> LayerOptions | None:
-    """Return the options of the layer, ``None`` where it is not on RabbitMQ."""
+    """Return the options of the channel layer; ``None`` if it does not use RabbitMQ."""
     layer = layer_settings()
     if layer is None or layer.get("BACKEND") not in RABBITMQ_LAYERS:
         return None
@@ -17,7 +17,7 @@ def options() -> LayerOptions | None:
 
 
 def steps() -> list[Step]:
-    """Return the steps for each broker that the layer may connect to."""
+    """Return the steps for each node that the layer may connect to."""
     found = options()
     if found is None:
         return []
@@ -28,7 +28,7 @@ def steps() -> list[Step]:
 
 
 def _steps(given: LayerOptions, node: Node, suffix: str) -> list[Step]:
-    from catmaid_notify.doctor.amqp_node import NodeVisit  # pamqp comes with the layer's driver
+    from catmaid_notify.doctor.amqp_node import NodeVisit  # needs pamqp, which comes with the driver of the layer
 
     at = NodeVisit(given, node)
     runs = {

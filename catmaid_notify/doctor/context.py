@@ -1,4 +1,4 @@
-"""What the steps of one run share: what was asked for, and what earlier steps have opened for later ones."""
+"""State of one run of ``notify_check``: the options, and connections that earlier steps open for later ones."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ class Visit:
     """One run of the command."""
 
     address: Address | None = None
-    """Where browsers find the site."""
+    """Public address of the site; ``None``: the steps from outside are left out."""
     user: Any = None
-    """Who is signed in for a moment, and gets a message."""
+    """Instance of the user model that is signed in during the run and gets a message; ``None``: nobody."""
     celery: str = ""
-    """Module of the Celery application; empty: the current one."""
+    """Module of the Celery application; empty: ``<project>.celery``."""
     deep: bool = False
-    """Also what takes long."""
+    """Take slow steps, too."""
     traceback: bool = False
-    """Errors that no step expects are raised, not reported."""
+    """Raise errors that no step expects, instead of reporting them."""
     timeout: float = 10
-    """Seconds that each part is given to answer."""
+    """Seconds that each part of the site has for an answer."""
     closing: ExitStack = field(default_factory=ExitStack)
-    """Ends what steps have opened."""
+    """Closes connections and sessions of the steps at the end of the run."""
     socket: WebSocket | None = None
-    """Of the user, once it has said hello."""
+    """Socket of the user, set by the step ``signed-in socket`` after the hello."""
     hello: dict[str, Any] = field(default_factory=dict)
-    """Its greeting."""
+    """Payload of the hello on that socket."""
 
     @property
     def site(self) -> Address:
-        """The address, for steps that are only taken with one."""
+        """Public address of the site, for steps that need one."""
         if self.address is None:
-            raise ValueError("There is no address of the site; give --url.")
+            raise ValueError("The address of the site is missing. Give it by --url.")
         return self.address

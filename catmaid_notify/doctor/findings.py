@@ -1,4 +1,4 @@
-"""What a step has found: one line, and how to mend it."""
+"""Findings of the steps: one line of the report each, with hints how to fix the trouble."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, otherwise than one may think."""
+    """The part works, but perhaps not as intended."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """It could not be tried."""
+    """The step could not be tried."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,31 +24,32 @@ class Finding:
 
     level: Severity
     text: str
-    """What was seen. Holds no password and no session."""
+    """Observation. Must not hold a password or a session key."""
     hints: tuple[str, ...] = ()
-    """What to do: sentences, or commands to copy."""
+    """Remedies: sentences, or commands to copy."""
     step: str = ""
+    """Name of the step, set by the runner."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as ``--json`` prints it."""
+        """Return the finding as ``--json`` prints it."""
         return {**asdict(self), "level": str(self.level), "hints": list(self.hints)}
 
 
 def ok(text: str) -> Finding:
-    """All is well."""
+    """Return a finding for a part that works."""
     return Finding(level=Severity.OK, text=text)
 
 
 def warning(text: str, *hints: str) -> Finding:
-    """Something is odd."""
+    """Return a finding for a part that works, but perhaps not as intended."""
     return Finding(level=Severity.WARNING, text=text, hints=hints)
 
 
 def failed(text: str, *hints: str) -> Finding:
-    """Something is broken."""
+    """Return a finding for a part that does not work."""
     return Finding(level=Severity.FAILED, text=text, hints=hints)
 
 
 def skipped(text: str) -> Finding:
-    """Something could not be tried; the text says why."""
+    """Return a finding for a step that could not be tried; ``text`` gives the reason."""
     return Finding(level=Severity.SKIPPED, text=text)

@@ -1,4 +1,4 @@
-"""One HTTP request to the site, without following redirects: a session must not travel to anybody else."""
+"""HTTP client for single requests to the site. It follows no redirect, so that a session reaches no other host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What the site answered."""
+    """Response of the site. The names of ``headers`` are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body as JSON, ``None`` where it is none."""
+        """Body parsed as JSON; ``None`` if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -30,7 +30,17 @@ class Answer:
 
 
 def get(address: Address, path: str, *, cookie: str = "", timeout: float) -> Answer:
-    """Fetch an absolute path; raises OSError for what the network does."""
+    """Fetch a path of the site.
+
+    Args:
+        address: the site.
+        path: absolute path, prefix included.
+        cookie: value of the ``Cookie`` header; empty: none.
+        timeout: seconds for each answer of the network.
+
+    Raises:
+        OSError: errors of the network, or an answer that is not HTTP.
+    """
     kind = HTTPSConnection if address.is_secure else HTTPConnection
     connection = kind(address.host, address.port, timeout=timeout)
     try:
@@ -39,6 +49,6 @@ def get(address: Address, path: str, *, cookie: str = "", timeout: float) -> Ans
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(status=response.status, headers=headers, body=response.read(BODY_BYTES_MAX))
     except HTTPException as error:
-        raise ConnectionError(f"the answer is no HTTP: {type(error).__name__}") from error
+        raise ConnectionError(f"the answer is not HTTP: {type(error).__name__}") from error
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""The channel layer, whichever it is: a message goes through it and comes back."""
+"""Step for the channel layer, on any backend: a round trip of one message."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Received = dict[str, Any]
 
 
 def round_trip(visit: Visit) -> Iterator[Finding]:
-    """Join a group of our own, send a message to it, and receive it."""
+    """Join a temporary group, send a message to the group, and receive it."""
     layer = layer_settings()
     if layer is None:
         yield skipped("there is no channel layer: pages ask once a minute")
     elif layer.get("BACKEND") == IN_MEMORY_LAYER:
         yield warning(
             "the layer lives in the memory of one process, which is not this one",
-            "For more than one process take a layer on RabbitMQ or Redis.",
+            "Use a layer on RabbitMQ or Redis if the site has more than one process.",
         )
     else:
         yield asyncio.run(_round_trip(visit.timeout))
@@ -50,13 +50,13 @@ async def _round_trip(seconds: float) -> Finding:
 def _hints() -> list[str]:
     backend = str((layer_settings() or {}).get("BACKEND"))
     if "redis" in backend:
-        return ["Is the address in CONFIG right, does Redis run, and is it version 5 or newer?", "redis-cli ping"]
-    return ["The steps above say what the broker thinks; the log catmaid_notify.layers says the rest."]
+        return ["Check the address in CONFIG, and that Redis 5 or newer runs there.", "redis-cli ping"]
+    return ["See the findings about the broker above, and the log catmaid_notify.layers."]
 
 
 @asynccontextmanager
 async def listening(group: str) -> AsyncIterator[tuple[Any, str]]:
-    """Yield the layer and a channel of it that is a member of the group; for one event loop, closed at the end."""
+    """Open a channel layer for the running event loop, and yield it with a channel that has joined the group."""
     layer = channel_layers.make_backend(conf.CHANNEL_LAYER)
     try:
         channel = await layer.new_channel()

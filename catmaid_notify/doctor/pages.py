@@ -1,4 +1,4 @@
-"""What pages of the site ask for besides their socket: the inbox, and the client's modules."""
+"""Steps for the HTTP requests of pages: the inbox, and the JavaScript modules of the client."""
 
 from __future__ import annotations
 
@@ -19,32 +19,35 @@ JAVASCRIPT: Final = ("text/javascript", "application/javascript", "application/x
 
 
 def inbox(visit: Visit) -> Iterator[Finding]:
-    """Ask the inbox as nobody: it says that nobody is signed in."""
+    """Request the inbox without a session, which the right view answers with 401."""
     site = visit.site
     path = _below(site, reverse("catmaid_notify:unread"))
     answer = get(site, path, timeout=visit.timeout)
     if answer.status == 401 and isinstance(answer.json, dict):
         yield ok(f"{path} answers")
     elif answer.status in (502, 503, 504):
-        yield failed(f"{path} gives {answer.status}: the proxy does not reach the WSGI server.", "Does it run?")
+        yield failed(
+            f"{path} gives {answer.status}: the proxy does not reach the WSGI server.", "Start the WSGI server."
+        )
     elif answer.status == 400:
         yield failed(
-            f"{path} gives 400.", "Has the WSGI server the same ALLOWED_HOSTS, and gets it the Host of the browser?"
+            f"{path} gives 400.",
+            "Check that the WSGI server has the same ALLOWED_HOSTS, and gets the browser's Host header from the proxy.",
         )
     else:
         yield failed(
             f"{path} gives {answer.status} where 401 is right: pages can't ask for their messages.",
-            'Is path("", include("catmaid_notify.urls")) in the urls.py that the WSGI server runs? Restart it.',
+            'Add path("", include("catmaid_notify.urls")) to the urls.py of the WSGI server, and restart the server.',
         )
 
 
 def _below(site: Address, path: str) -> str:
-    """Return a path of the site below the prefix of its public address, which this process may not know."""
+    """Return ``path`` with the prefix of the public address, which this process's settings may lack."""
     return path if path.startswith(site.prefix) else site.path(path)
 
 
 def static(visit: Visit) -> Iterator[Finding]:
-    """Load the client's modules: the one that pages name, and all that it imports, at once or later."""
+    """Fetch the entry module of the client, and all modules that it imports, at once or on demand."""
     site = visit.site
     names = js_modules.needed_by(ENTRY) + js_modules.on_demand(ENTRY)
     try:
@@ -53,7 +56,7 @@ def static(visit: Visit) -> Iterator[Finding]:
         yield failed(f"The browser client has no address: {error}", "python manage.py collectstatic")
         return
     if urlsplit(urls[0]).netloc:
-        yield ok(f"{urls[0]} is on another host, which is not asked")
+        yield ok(f"{urls[0]} is on another host, which is not checked")
         return
     for path in (_below(site, url) for url in urls):
         problem = _problem(path, get(site, path, timeout=visit.timeout))
@@ -69,17 +72,17 @@ def _problem(path: str, answer: Answer) -> Finding | None:
         return failed(
             f"{path} gives 404: pages load no client.",
             "python manage.py collectstatic",
-            "And in nginx: location /static/ { alias <STATIC_ROOT>/; }",
+            "In nginx: location /static/ { alias <STATIC_ROOT>/; }",
         )
     if answer.status == 403:
         return failed(
-            f"{path} gives 403.", "May the user of the proxy read the files in STATIC_ROOT, and enter its folders?"
+            f"{path} gives 403.", "Let the account of the proxy read the files in STATIC_ROOT and enter its folders."
         )
     if answer.status != 200:
-        return failed(f"{path} gives {answer.status}: pages load no client.", "Look into the log of the proxy.")
+        return failed(f"{path} gives {answer.status}: pages load no client.", "See the log of the proxy.")
     if kind not in JAVASCRIPT:
         return failed(
-            f"{path} has the type {kind!r}, and browsers run modules only as JavaScript.",
+            f"{path} has the type {kind!r}, but browsers run modules only with a JavaScript type.",
             "In nginx: include mime.types; in the http block. Elsewhere: .js is text/javascript.",
         )
     return None

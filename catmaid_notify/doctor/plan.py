@@ -1,4 +1,4 @@
-"""All steps, in their order."""
+"""Order of all steps of ``notify_check``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from catmaid_notify.doctor.runner import Step
 
 
 def steps(visit: Visit) -> list[Step]:
-    """Return the steps for a visit."""
+    """Return the steps of a run, in order."""
     return [*_settings(), *_broker(), *_workers(visit), *(_public() if visit.address else [])]
 
 
@@ -23,7 +23,7 @@ def _settings() -> list[Step]:
 
 def _broker() -> list[Step]:
     nodes = broker.steps()
-    # Of several brokers one is enough.
+    # With several nodes no step is required: the layer works if any one of them does.
     needs = ("broker permissions",) if any(step.name == "broker permissions" for step in nodes) else ()
     return [*nodes, Step(name="channel layer", run=layer.round_trip, needs=needs)]
 

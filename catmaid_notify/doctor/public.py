@@ -1,4 +1,4 @@
-"""The site as a browser finds it: address, ASGI server, upgrade, origin, a signed-in socket."""
+"""Steps from a browser's side of the proxy: address, ASGI server, upgrade, origin, a signed-in socket."""
 
 from __future__ import annotations
 
@@ -25,39 +25,41 @@ from catmaid_notify.protocol import LAYER_TYPE, Close, Event, frame, user_group,
 
 HEALTH: Final = "channels/health/"
 FOREIGN: Final = "https://foreign.invalid"
-"""An origin that is nobody's: the name is reserved for that."""
+"""Origin that belongs to no site: RFC 2606 reserves the domain ``invalid``."""
 IDLE_SPARE_SECONDS: Final = 3
+"""Seconds after the ping interval in which the ping must have come."""
 TO_ASGI: Final = (
     "In nginx: location /channels/ { proxy_pass … } to the ASGI server; manage.py notify_config nginx prints it."
 )
 UPGRADE: Final = (
     'In nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; '
-    "other proxies have such settings, too."
+    "other proxies have similar settings."
 )
 
 
 def address(visit: Visit) -> Iterator[Finding]:
-    """Connect, with TLS where the address says so."""
+    """Connect to the public address, with TLS for https."""
     site = visit.site
     try:
         get(site, site.path(HEALTH), timeout=visit.timeout)
     except socket.gaierror as error:
-        yield failed(f"The host {site.host!r} is not known: {error}", "Mend --url, or DNS.")
+        yield failed(f"The host {site.host!r} is not known: {error}", "Correct --url, or add the host to DNS.")
     except ssl.SSLCertVerificationError as error:
         yield failed(
             f"The site's certificate is not trusted: {error.verify_message}",
-            "Browsers open no socket then. For an authority of your own: SSL_CERT_FILE=ca.pem manage.py notify_check …",
+            "Browsers would open no socket. For a certificate authority of your own run: "
+            "SSL_CERT_FILE=ca.pem manage.py notify_check …",
         )
     except ConnectionRefusedError:
-        yield failed(f"Nothing listens on {site.host}:{site.port}.", "Start the proxy, or mend --url.")
+        yield failed(f"Nothing listens on {site.host}:{site.port}.", "Start the proxy, or correct --url.")
     except OSError as error:
-        yield failed(f"{site} does not answer: {error}", "Is it the right scheme and port, and does the proxy run?")
+        yield failed(f"{site} does not answer: {error}", "Check the scheme and port of --url, and that the proxy runs.")
     else:
         yield _host_is_allowed(site)
 
 
 def _updates(visit: Visit) -> str:
-    """Return the path of the socket as pages have it."""
+    """Return the path on which pages open their socket."""
     return conf.UPDATES_PATH or visit.site.path("channels/updates/")
 
 
@@ -65,12 +67,15 @@ def _host_is_allowed(site: Address) -> Finding:
     allowed = settings.ALLOWED_HOSTS or (origins.LOCAL_HOSTS if settings.DEBUG else ())
     host = split_domain_port(site.host_header)[0]
     if not validate_host(host, allowed):
-        return failed(f"ALLOWED_HOSTS does not have {host!r}: {', '.join(allowed) or 'it is empty'}", "Add it.")
+        return failed(
+            f"ALLOWED_HOSTS does not have {host!r}: {', '.join(allowed) or 'it is empty'}",
+            f"Add {host!r} to ALLOWED_HOSTS.",
+        )
     return ok(f"{site} answers")
 
 
 def health(visit: Visit) -> Iterator[Finding]:
-    """See that the ASGI server answers, not the WSGI server, and that it is well."""
+    """Request the health report, which only the ASGI server gives, and read it."""
     site = visit.site
     answer = get(site, site.path(HEALTH), timeout=visit.timeout)
     report = answer.json
@@ -85,9 +90,9 @@ def _health_of(report: dict[str, object], visit: Visit) -> Finding:
     if not failing:
         return ok(f"the ASGI server is well and holds {report.get('sockets')} sockets")
     hints = {
-        "broker": "It has other settings than this command, or can't reach the broker: restart it, and see its log.",
-        "database": "It has other settings than this command, or can't reach the database: see its log.",
-        "hub": "Restart it, and look for an error of catmaid_notify in its log.",
+        "broker": "Its settings differ from this command's, or it can't reach the broker: restart it, and see its log.",
+        "database": "Its settings differ from this command's, or it can't reach the database: see its log.",
+        "hub": "Restart the ASGI server, and look for an error of catmaid_notify in its log.",
     }
     return failed(
         f"The ASGI server answers, but its {' and '.join(failing)} fails.", *(hints[name] for name in failing)
@@ -99,7 +104,8 @@ def _no_health(answer: Answer) -> Finding:
     if status in (502, 503, 504):
         return failed(
             f"{where} gives {status}: the proxy does not reach the ASGI server.",
-            "Does it run, on the address or unix socket that the proxy has, and may the proxy's user open that socket?",
+            "Start the ASGI server on the address or unix socket that the proxy uses. The account of the proxy must be "
+            "able to open that socket.",
         )
     if status in (301, 302, 307, 308):
         return failed(f"{where} leads to {answer.headers.get('location')!r}.", "Give that address by --url.")
@@ -107,21 +113,24 @@ def _no_health(answer: Answer) -> Finding:
         return failed(
             f"{where} gives 404: it is answered by the WSGI server, or by an asgi.py without our routes.",
             TO_ASGI,
-            "And in asgi.py: application = catmaid_notify.routing.application(), after django.setup().",
+            "In asgi.py: application = catmaid_notify.routing.application(), after django.setup().",
         )
     if status == 403:
-        return failed(f"{where} gives 403: something in front of the ASGI server refuses it.", "Look into its rules.")
-    return failed(f"{where} gives {status}, which is not what the ASGI server says.", TO_ASGI)
+        return failed(
+            f"{where} gives 403: something in front of the ASGI server refuses it.",
+            "Check the access rules of the proxy and of firewalls.",
+        )
+    return failed(f"{where} gives {status}, which is not an answer of the ASGI server.", TO_ASGI)
 
 
 def upgrade(visit: Visit) -> Iterator[Finding]:
-    """Open a socket as a page of the site does, and a foreign page must not."""
+    """Open a socket without a session, with the origin of the site."""
     site = visit.site
     try:
         WebSocket.opened(site, _updates(visit), origin=site.origin, timeout=visit.timeout).close()
     except NotUpgraded as answer:
         if answer.status == 403:
-            yield ok("passes the proxy")  # why it is refused is the next step
+            yield ok("passes the proxy")  # the ASGI server refuses the origin; the next step finds out why
         else:
             yield _not_upgraded(answer)
     else:
@@ -130,14 +139,15 @@ def upgrade(visit: Visit) -> Iterator[Finding]:
 
 def _not_upgraded(answer: NotUpgraded) -> Finding:
     if answer.status in (502, 503, 504):
-        return failed(f"The handshake gives {answer.status}.", "Does the ASGI server run, and is it not overloaded?")
+        return failed(f"The handshake gives {answer.status}.", "Check that the ASGI server runs, and its load.")
     if answer.status == 500:
         return failed(
             "The handshake gives 500: the ASGI application can't take sockets.",
-            "In asgi.py: application = catmaid_notify.routing.application(), after django.setup(). Its log says more.",
+            "In asgi.py: application = catmaid_notify.routing.application(), after django.setup(). See the log of the "
+            "ASGI server.",
         )
     if answer.status == 101:
-        return failed("Something answers the handshake that is no WebSocket server.", UPGRADE)
+        return failed("The server that answers the handshake is not a WebSocket server.", UPGRADE)
     return failed(
         f"The handshake gives {answer.status}: the proxy does not hand the upgrade on, or hands it to the WSGI server.",
         UPGRADE,
@@ -145,20 +155,21 @@ def _not_upgraded(answer: NotUpgraded) -> Finding:
 
 
 def origin(visit: Visit) -> Iterator[Finding]:
-    """See that the site's own pages may open sockets, that others may not, and that nobody can pretend."""
+    """Open sockets with the origin of the site, a foreign one, and a forged host; only the first may be accepted."""
     site = visit.site
     if not _accepts(visit, site.origin):
         yield failed(f"Sockets from {site.origin} are refused with 403.", *_why_refused(visit))
         return
     if _accepts(visit, FOREIGN):
         yield failed(
-            f"Sockets are accepted from pages of any site, {FOREIGN} say: they could read the messages of your users.",
-            "Mend CATMAID_NOTIFY_ALLOWED_ORIGINS and CSRF_TRUSTED_ORIGINS, or the consumer that serves the sockets.",
+            f"Sockets are accepted from pages of any site, such as {FOREIGN}: they could read your users' messages.",
+            "Correct CATMAID_NOTIFY_ALLOWED_ORIGINS and CSRF_TRUSTED_ORIGINS, or the consumer that serves the sockets.",
         )
     elif _accepts(visit, FOREIGN, f"X-Forwarded-Host: {FOREIGN.rpartition('/')[2]}", "X-Forwarded-Proto: https"):
         yield failed(
-            "A client can pretend to reach the site under another name: X-Forwarded-Host is believed.",
-            "Let the proxy set it: proxy_set_header X-Forwarded-Host $http_host; and take '*' out of ALLOWED_HOSTS.",
+            "A client can pretend to reach the site under another name: the site trusts the client's X-Forwarded-Host.",
+            "Let the proxy set that header: proxy_set_header X-Forwarded-Host $http_host; "
+            "and remove '*' from ALLOWED_HOSTS.",
         )
     else:
         yield ok(f"{site.origin} may, others may not")
@@ -174,7 +185,7 @@ def _accepts(visit: Visit, origin: str, *headers: str) -> bool:
 
 
 def _why_refused(visit: Visit) -> list[str]:
-    """Find out under which name the request has reached the site: a page of that name is accepted."""
+    """Return hints for a refused origin. An accepted variant of the origin shows which header the proxy loses."""
     site = visit.site
     if site.is_secure and _accepts(visit, f"http://{site.host_header}"):
         return [
@@ -185,20 +196,20 @@ def _why_refused(visit: Visit) -> list[str]:
     if site.host_header != site.host and _accepts(visit, f"{site.scheme}://{site.host}"):
         return ["The proxy drops the port. In nginx: proxy_set_header Host $http_host; ($host has no port)."]
     return [
-        "The host does not arrive as the browser sends it. In nginx: proxy_set_header Host $http_host;",
-        "Does the ASGI server have the same ALLOWED_HOSTS as this command? Restart it.",
+        "The proxy changes the Host header of the browser. In nginx: proxy_set_header Host $http_host;",
+        "Or the ASGI server has another ALLOWED_HOSTS than this command: restart it.",
         f"Or add {site.origin!r} to CSRF_TRUSTED_ORIGINS.",
     ]
 
 
 def session(visit: Visit) -> Iterator[Finding]:
-    """Open a socket as the user, who is signed in for as long as this command runs."""
+    """Open a socket with a temporary session of the user, and wait for the hello."""
     site, user = visit.site, visit.user
     if user is None:
         yield skipped("give --user NAME: this user is signed in as long as the command runs")
         return
     if not user.is_active:
-        yield failed(f"The account {user.get_username()!r} is not active.", "Name another user by --user.")
+        yield failed(f"The account {user.get_username()!r} is not active.", "Give another user by --user.")
         return
     if settings.SESSION_COOKIE_SECURE and not site.is_secure:
         yield failed("SESSION_COOKIE_SECURE is on: browsers send the session by https only.", "Give the https address.")
@@ -214,7 +225,10 @@ def session(visit: Visit) -> Iterator[Finding]:
         return
     visit.hello = hello["payload"]
     if visit.hello.get("user") != user_key(user.pk):
-        yield failed(f"The site takes the user for {visit.hello.get('user')!r}.", "Has it another database?")
+        yield failed(
+            f"The site takes the user for {visit.hello.get('user')!r}.",
+            "The ASGI server seems to have another database than this command: compare DATABASES.",
+        )
         return
     visit.socket = opened
     yield ok(f"the socket says hello, and answers in {answered * 1000:.0f} ms")
@@ -223,18 +237,21 @@ def session(visit: Visit) -> Iterator[Finding]:
 def _why_closed(code: int) -> list[str]:
     if code == Close.NO_SESSION:
         return [
-            "The ASGI server does not see the session. SESSION_ENGINE, its database or cache, SECRET_KEY and",
+            "The ASGI server does not find the session. SESSION_ENGINE, its database or cache, SECRET_KEY and",
             "SESSION_COOKIE_NAME must be the same there, and the proxy has to hand the cookie on.",
         ]
     if code == Close.NO_BROKER:
-        return ["The ASGI server has no broker or no database: see /channels/health/ and its log."]
+        return ["The ASGI server can't reach its broker or database: see /channels/health/ and its log."]
     if code == Close.TOO_MANY_SOCKETS:
-        return ["This user has CATMAID_NOTIFY_SOCKETS_PER_USER sockets; take another one, or raise the setting."]
-    return ["Look into the log of the ASGI server, and of the proxy."]
+        return ["This user has CATMAID_NOTIFY_SOCKETS_PER_USER sockets: give another user, or raise the setting."]
+    return ["See the logs of the ASGI server and of the proxy."]
 
 
 def push(visit: Visit) -> Iterator[Finding]:
-    """Send an event from this process to the user's socket. Only our own client gets it, and it ignores it."""
+    """Send an event from this process to the user's socket.
+
+    Plain sockets don't get the event, since their clients fail on events that they don't know; our client ignores it.
+    """
     if visit.socket is None:
         yield skipped("there is no socket")
         return
@@ -245,7 +262,7 @@ def push(visit: Visit) -> Iterator[Finding]:
         visit.socket.wait_for(lambda received: nonce in str(received.get("payload")), visit.timeout)
     except OSError as error:
         yield failed(
-            f"What this process sends does not reach the socket: {error}",
+            f"An event of this process does not reach the socket: {error}",
             "The ASGI server has another CHANNEL_LAYERS than these settings: restart it.",
         )
     else:
@@ -253,7 +270,7 @@ def push(visit: Visit) -> Iterator[Finding]:
 
 
 def idle(visit: Visit) -> Iterator[Finding]:
-    """Keep the socket for longer than the server is silent: a proxy with less patience closes it."""
+    """Hold the socket for longer than the server's ping interval, to find a proxy whose time-out is shorter."""
     if visit.socket is None:
         yield skipped("there is no socket")
         return
@@ -266,12 +283,12 @@ def idle(visit: Visit) -> Iterator[Finding]:
         visit.socket.wait_for(lambda received: received.get("event") == Event.PING, seconds)
         visit.socket.ping(visit.timeout)
     except TimeoutError:
-        yield warning(f"No ping came in {seconds:g} s.", "Is the ASGI server overloaded?")
+        yield warning(f"No ping came in {seconds:g} s.", "Check the load of the ASGI server.")
     except OSError as error:
         yield failed(
             f"A silent socket was cut after {time.monotonic() - began:.0f} s: {error}",
             f"Let the proxy wait longer than {seconds - IDLE_SPARE_SECONDS:g} s (in nginx: proxy_read_timeout 75s;), "
-            "or set CATMAID_NOTIFY_PING_SECONDS lower.",
+            "or lower CATMAID_NOTIFY_PING_SECONDS.",
         )
     else:
         yield ok(f"the socket stayed open in silence, for {time.monotonic() - began:.0f} s")

@@ -1,4 +1,4 @@
-"""The order of the steps: from the inside out, as a newcomer's mistakes happen."""
+"""Runner of the steps: it skips those whose preconditions failed, and reports unexpected errors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Run = Callable[[Visit], Iterable[Finding]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One thing that is tried."""
+    """One step of the check."""
 
     name: str
     run: Run
     needs: tuple[str, ...] = ()
-    """Names of steps without which this one can't be tried."""
+    """Names of earlier steps that must not fail; otherwise this step is skipped."""
 
 
 def walk(visit: Visit, steps: Iterable[Step]) -> Iterator[Finding]:
-    """Take the steps, and yield what each one finds; a step whose precondition failed is skipped, and says so."""
+    """Run the steps in order, and yield their findings. A step whose precondition failed yields a skipped finding."""
     broken: set[str] = set()
     for step in steps:
         missing = next((name for name in step.needs if name in broken), None)
@@ -39,4 +39,4 @@ def _taken(step: Step, visit: Visit) -> Iterator[Finding]:
     except Exception as error:
         if visit.traceback:
             raise
-        yield failed(f"{type(error).__name__}: {error}", "Run the command again with --traceback to see where.")
+        yield failed(f"{type(error).__name__}: {error}", "Run the command again with --traceback to see its origin.")

@@ -1,4 +1,4 @@
-"""What can be seen without any server, and the database."""
+"""Steps for the settings and the database, which need no running server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from catmaid_notify.models import Message
 
 
 def settings(_visit: Visit) -> Iterator[Finding]:
-    """Run the system checks of this app, those of ``--deploy`` included."""
+    """Run the system checks of this app, including those for ``--deploy``."""
     messages = [one for one in run_checks(tags=[TAG], include_deployment_checks=True) if not one.is_silenced()]
     for message in messages:
         yield from _said(message)
@@ -39,14 +39,14 @@ def database(_visit: Visit) -> Iterator[Finding]:
         connection.ensure_connection()
     except DatabaseError as error:
         yield failed(
-            f"The database does not answer: {' '.join(str(error).split())}", "Mend DATABASES, or start the database."
+            f"The database does not answer: {' '.join(str(error).split())}", "Correct DATABASES, or start the database."
         )
     else:
         yield ok(f"{connection.display_name}")
 
 
 def migrations(_visit: Visit) -> Iterator[Finding]:
-    """See that the tables are there."""
+    """List the migrations of this app that are not applied."""
     executor = MigrationExecutor(connections[router.db_for_write(Message)])
     wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "catmaid_notify"]
     missing = [

@@ -1,4 +1,4 @@
-"""A small blocking WebSocket client that keeps what a proxy answers instead of an upgrade."""
+"""Small blocking WebSocket client that keeps the answer of a proxy that does not upgrade the connection."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from catmaid_notify.doctor.address import Address
 from catmaid_notify.protocol import SUBPROTOCOL, Event
 
 MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""Of RFC 6455, section 1.3."""
+"""GUID of RFC 6455, section 1.3."""
 HEAD_BYTES_MAX: Final = 64 * 1024
 FRAME_BYTES_MAX: Final = 2 * 1024 * 1024
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 class NotUpgraded(Exception):
-    """The answer to the handshake was no upgrade."""
+    """The server answered the handshake without an upgrade."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         super().__init__(f"HTTP {status}")
@@ -35,7 +35,7 @@ class NotUpgraded(Exception):
 
 
 class Closed(OSError):
-    """The socket was closed; ``code`` is the server's, 1006 where it gave none."""
+    """The socket was closed. ``code`` is the server's; 1005 for a close frame without a code, 1006 without a frame."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"closed with {code}")
@@ -43,7 +43,7 @@ class Closed(OSError):
 
 
 class WebSocket:
-    """One open socket. Answers pings of both kinds."""
+    """One open socket. It answers pings of the WebSocket protocol and of our own while `wait_for` runs."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -61,7 +61,20 @@ class WebSocket:
         headers: tuple[str, ...] = (),
         timeout: float,
     ) -> Self:
-        """Open one; raises `NotUpgraded`, and OSError for what the network does."""
+        """Connect and open a socket.
+
+        Args:
+            address: the site.
+            path: absolute path of the socket, prefix included.
+            origin: value of the ``Origin`` header.
+            cookie: value of the ``Cookie`` header; empty: none.
+            headers: further header lines.
+            timeout: seconds for each answer of the network.
+
+        Raises:
+            NotUpgraded: the server answered with something else.
+            OSError: errors of the network.
+        """
         made = cls(connect(address, timeout))
         try:
             made._handshake(address, path, origin, cookie, headers)
@@ -75,11 +88,16 @@ class WebSocket:
         try:
             self._send(CLOSE, struct.pack(">H", 1000))
         except OSError:
-            pass  # it is closed already
+            pass  # the peer has closed it already
         self._socket.close()
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
-        """Return the next frame that is wanted; raises TimeoutError and `Closed`."""
+        """Return the next frame for which ``wanted`` is true; earlier ones are dropped.
+
+        Raises:
+            TimeoutError: no such frame came within ``seconds``.
+            Closed: the server closed the socket.
+        """
         deadline = time.monotonic() + seconds
         while True:
             frame = self._next(deadline)
@@ -89,11 +107,11 @@ class WebSocket:
                 return frame
 
     def send(self, event: str, payload: Any = None) -> None:
-        """Send a frame of our dialect."""
+        """Send a frame of the subprotocol ``catmaid-notify.v1``."""
         self._send(TEXT, json.dumps({"event": event, "payload": payload}).encode())
 
     def ping(self, seconds: float) -> float:
-        """Return how long the server takes to answer, in seconds."""
+        """Send a ping of our own, and return the seconds until its pong."""
         nonce, began = secrets.token_hex(4), time.monotonic()
         self.send(Event.PING, {"nonce": nonce})
         self.wait_for(lambda frame: frame == {"event": Event.PONG, "payload": {"nonce": nonce}}, seconds)
@@ -122,18 +140,18 @@ class WebSocket:
     def _head(self) -> tuple[int, dict[str, str]]:
         while b"\r\n\r\n" not in self._received:
             if len(self._received) > HEAD_BYTES_MAX:
-                raise ConnectionError("the answer to the handshake does not end")
+                raise ConnectionError(f"the answer to the handshake has more than {HEAD_BYTES_MAX} bytes of headers")
             self._more()
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         parts = first.split(" ")
         if not first.startswith("HTTP/") or len(parts) < 2 or not parts[1].isdigit():
-            raise ConnectionError(f"the answer to the handshake is no HTTP: {first[:80]!r}")
+            raise ConnectionError(f"the answer to the handshake is not HTTP: {first[:80]!r}")
         pairs = (line.partition(":") for line in lines)
         return int(parts[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
     def _next(self, deadline: float) -> dict[str, Any]:
-        """Return the next frame of our dialect."""
+        """Return the next frame that holds a JSON object."""
         while True:
             kind, data = self._read_frame(deadline)
             if kind == CLOSE:
@@ -178,7 +196,7 @@ class WebSocket:
 
 
 def connect(address: Address, timeout: float) -> socket.socket:
-    """Return a connection to the site, with TLS where its address says so."""
+    """Return a connection to the site, with TLS for https."""
     connection = socket.create_connection((address.host, address.port), timeout)
     if not address.is_secure:
         return connection

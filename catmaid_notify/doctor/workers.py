@@ -1,4 +1,4 @@
-"""Celery: its broker, a worker that answers, and what a worker's message does."""
+"""Steps for Celery: its broker, a worker that answers, and a message that a worker sends."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from catmaid_notify.protocol import user_group
 from catmaid_notify.tasks.probe import TASK, key_of
 
 ASK_SECONDS: Final = 1.0
-"""How long most workers take to answer at most."""
+"""Seconds in which nearly all workers answer."""
 
 
 def application(visit: Visit) -> Any:
-    """Return the Celery application of the site, ``None`` where there is none to be found."""
+    """Return the Celery application of the site; ``None`` without Celery or without such a module."""
     if find_spec("celery") is None:
         return None
     from celery.app.utils import find_app
 
-    # Asked first, so that an error inside of that module is not taken for its absence.
+    # find_spec() first, so that an ImportError within the module is reported and not taken for its absence.
     return find_app(module(visit)) if visit.celery or find_spec(module(visit)) else None
 
 
 def module(visit: Visit) -> str:
-    """Return the name of the module that has the application."""
+    """Return the name of the module of the Celery application."""
     return visit.celery or f"{str(settings.ROOT_URLCONF).partition('.')[0]}.celery"
 
 
 def vhosts(visit: Visit) -> Iterator[Finding]:
-    """See whether Celery and the layer share a vhost, for code that publishes by hand."""
+    """Compare the vhosts of Celery and the layer: code that publishes through Celery's connection needs one vhost."""
     app, options = application(visit), broker.options()
     if app is None or options is None:
         yield skipped("there is no Celery, or the layer is not on RabbitMQ")
         return
-    # Connecting is not needed to know where it would go.
+    # Kombu connects lazily: this only reads the settings.
     connection = app.connection_for_write()
     node = options.nodes[0]
     if connection.transport_cls not in ("amqp", "amqps", "pyamqp"):
@@ -55,8 +55,8 @@ def vhosts(visit: Visit) -> Iterator[Finding]:
     elif (connection.virtual_host or "/") != node.vhost:
         yield warning(
             f"Celery uses the vhost {connection.virtual_host!r}, the channel layer {node.vhost!r}.",
-            "Nothing to do for catmaid_notify.api. Code that publishes into the exchange 'groups' itself, through "
-            "Celery's connection as CATMAID does, reaches nobody: give both the same vhost then.",
+            "Code that calls catmaid_notify.api needs no change. Code that publishes into the exchange 'groups' by "
+            "Celery's connection, as CATMAID does, reaches no socket: then give both the same vhost.",
         )
     else:
         yield ok(f"Celery and the channel layer share {node.vhost!r}")
@@ -79,7 +79,7 @@ def celery_broker(visit: Visit) -> Iterator[Finding]:
     except Exception as error:  # noqa: BLE001 - kombu's transports raise what their drivers do
         yield failed(
             f"Celery's broker {where} can't be reached: {type(error).__name__}: {error}",
-            "Mend CELERY_BROKER_URL: host, user, password and vhost, which have to be in the broker, too.",
+            "Correct CELERY_BROKER_URL. Its user, password and vhost must exist in the broker.",
         )
     else:
         yield ok(where)
@@ -90,33 +90,33 @@ def _without_password(connection: Any) -> str:
 
 
 def worker(visit: Visit) -> Iterator[Finding]:
-    """Ask the workers whether they are there, and know our task."""
+    """Ask all workers for the tasks that they know, which must include ours."""
     app = application(visit)
-    # Asking all workers takes the whole time-out, however fast they are; a second question is for slow ones.
+    # inspect() waits for its whole time-out, however fast the workers are. The second, longer call is for slow workers.
     known = app.control.inspect(timeout=min(visit.timeout, ASK_SECONDS)).registered()
     known = known or app.control.inspect(timeout=visit.timeout, limit=1).registered() or {}
     names = sorted(name for name, tasks in known.items() if TASK in {task.partition(" ")[0] for task in tasks})
     if not known:
         yield failed(
             "No worker answers.",
-            "Start one, on the same broker and vhost. One with the pool solo does not answer while it works.",
+            "Start one on the same broker and vhost. A worker with the pool solo does not answer while it runs a task.",
             f"celery -A {module(visit)} worker",
         )
     elif not names:
         yield failed(
             f"{', '.join(sorted(known))} does not know the tasks of catmaid_notify.",
-            'Is "catmaid_notify" in INSTALLED_APPS, and does the Celery application call app.autodiscover_tasks()? '
-            "Restart the workers then.",
+            'Add "catmaid_notify" to INSTALLED_APPS, call app.autodiscover_tasks() in the module of the Celery '
+            "application, and restart the workers.",
         )
     else:
         yield ok(", ".join(names))
 
 
 def push(visit: Visit) -> Iterator[Finding]:
-    """Have a worker notify the user, and see the message come through the layer, and at the user's socket."""
+    """Let a worker notify the user, and wait for the message in the channel layer and at the user's socket."""
     backend = (layer_settings() or {}).get("BACKEND")
     if visit.user is None:
-        yield skipped("give --user NAME: this user gets a message, which is taken away again")
+        yield skipped("give --user NAME: this user gets a message, which is deleted again")
     elif backend in (None, IN_MEMORY_LAYER):
         yield skipped("there is no channel layer that other processes can reach")
     else:
@@ -133,14 +133,14 @@ def push(visit: Visit) -> Iterator[Finding]:
 
 
 async def _seconds_of_push(visit: Visit, app: Any, nonce: str) -> float | None:
-    """Return how long a worker's message takes to come through the layer, ``None`` if it does not."""
+    """Start our task, and return the seconds until its message came through the layer; ``None`` if none came."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(visit.timeout), layer.listening(user_group(visit.user.pk)) as (listener, channel):
             began = time.monotonic()
             await asyncio.to_thread(app.send_task, TASK, args=[str(visit.user.pk), nonce], expires=visit.timeout)
             while nonce not in str((await listener.receive(channel)).get("v1")):
-                pass  # another message of this user
+                pass  # another message for this user
     except TimeoutError:
         return None
     return time.monotonic() - began
@@ -153,7 +153,7 @@ def _at_the_socket(visit: Visit, nonce: str, began: float) -> Iterator[Finding]:
         visit.socket.wait_for(lambda frame: nonce in str(frame.get("payload")), visit.timeout)
     except OSError as error:
         yield failed(
-            f"It did not reach the user's socket: {error}",
+            f"The worker's message did not reach the user's socket: {error}",
             "The ASGI server has another CHANNEL_LAYERS than these settings: restart it.",
         )
     else:
@@ -164,17 +164,17 @@ def _not_pushed(visit: Visit, nonce: str) -> Finding:
     if Message.objects.for_user(visit.user.pk).filter(key=key_of(nonce)).exists():
         return failed(
             f"A worker stored a message, but its push did not come through within {visit.timeout:g} s.",
-            "The worker has another CHANNEL_LAYERS than these settings, or can't reach that broker: look into its log, "
-            "and restart it.",
+            "The worker has another CHANNEL_LAYERS than these settings, or can't reach that broker. See its log, and "
+            "restart it.",
         )
     return failed(
         f"No worker did the task {TASK} within {visit.timeout:g} s.",
-        "Are all workers busy? Does the log of a worker show an error? Has it the same DATABASES?",
+        "Check whether all workers are busy, their logs, and that they have the same DATABASES.",
     )
 
 
 def _take_away(pk: Any, nonce: str) -> None:
-    """Remove the message, from open pages as well."""
+    """Delete the message, and remove it from open pages by marking it as read first."""
     found = Message.objects.for_user(pk).filter(key=key_of(nonce))
     api.mark_read(pk, found.values_list("pk", flat=True))
     found.delete()

@@ -1,4 +1,4 @@
-"""Users as they are named on a command line."""
+"""Look-up of users that are named on a command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from django.core.management.base import CommandError
 
 
 def user_named(name: str) -> Any:
-    """Return the user with that name for signing in, or raise `CommandError`."""
+    """Return the user with this sign-in name.
+
+    Raises:
+        CommandError: there is no such user.
+    """
     model = get_user_model()
     try:
         return model._default_manager.get_by_natural_key(name)

@@ -93,9 +93,9 @@ def test_prune__impossible_age(days):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--url=www.example.org",), "is no address of a site"),
-        (("--url=https://www.example.org/?a=b",), "is no address of a site"),
-        (("--url=http://ann:secret@localhost/",), "is no address of a site"),
+        (("--url=www.example.org",), "is not the address of a site"),
+        (("--url=https://www.example.org/?a=b",), "is not the address of a site"),
+        (("--url=http://ann:secret@localhost/",), "is not the address of a site"),
         (("--user=nobody",), "There is no user with the username 'nobody'"),
         (("--timeout=0",), "--timeout must be above 0"),
         (("--timeout=nan",), "--timeout must be above 0"),

@@ -256,7 +256,7 @@ def test_login__unknown_user(examine, shared_vhost):
 
 def test_login__guest_with_a_wrong_password(examine, shared_vhost):
     failed = failure(examine(host=f"amqp://guest:secret@{HOST}:{PORT}/{shared_vhost.name}"))
-    assert failed.hints == ("Make a user for this site.", "rabbitmqctl add_user asgi <password>")
+    assert failed.hints == ("Create a user for this site.", "rabbitmqctl add_user asgi <password>")
 
 
 def test_vhost__does_not_exist(examine, user):

@@ -1,4 +1,4 @@
-"""``manage.py notify_check``: what is wrong with this site, and how to mend it."""
+"""``manage.py notify_check``: diagnosis of the site, with hints how to fix each problem."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ NAME_WIDTH = 18
 
 
 class Command(BaseCommand):
-    """Walks the site from the inside out; one line a step."""
+    """Command that tests the site from the inside out, and prints one line for each finding."""
 
     help = (
-        "Say what is wrong with the way of a message (settings, database, broker, Celery and, with --url, proxy, ASGI "
-        "server and static files) and how to mend it. The exit code is 1 if something failed."
+        "Test every part that a message passes (settings, database, broker, Celery and, with --url, proxy, ASGI server "
+        "and static files), and say how to fix what fails. The exit code is 1 if a step failed."
     )
     requires_system_checks = ()  # they are the first step
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add what is to be tried."""
-        parser.add_argument("--url", help="address of the site, as browsers have it: https://www.example.org/path/")
-        parser.add_argument("--user", help="who is signed in for a moment, and gets a message that goes away again")
-        parser.add_argument("--deep", action="store_true", help="also what takes long: a socket that is silent")
+        """Add the options."""
+        parser.add_argument("--url", help="address of the site in browsers: https://www.example.org/path/")
+        parser.add_argument("--user", help="user to sign in during the check, who gets a message that is deleted again")
+        parser.add_argument("--deep", action="store_true", help="take slow steps, too: hold a silent socket")
         parser.add_argument(
             "--celery", default="", help="module of the Celery application, if it is not <project>.celery"
         )
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        """Take all steps, and end with exit code 1 if one failed."""
+        """Run all steps, and exit with code 1 if one failed."""
         if not 0 < timeout <= 600:
             raise CommandError(f"--timeout must be above 0 and at most 600, not {timeout:g}.")
         visit = Visit(address=_address(url), celery=celery, deep=deep, timeout=timeout, traceback=options["traceback"])
@@ -97,7 +97,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def _silence(verbosity: int) -> Iterator[None]:
-    """Log nothing: the report says it, with a remedy."""
+    """Disable logging unless ``--verbosity 2`` is given: the report holds the same errors, with remedies."""
     if verbosity < 2:
         logging.disable()
     try:

@@ -1,4 +1,4 @@
-"""``manage.py notify_config nginx|supervisor|systemd|apache``: the files of a deployment, filled in for this site."""
+"""``manage.py notify_config nginx|supervisor|systemd|apache``: configuration files, filled in for this site."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ HELP = {
     "static_root": "folder of the static files",
     "asgi": "ASGI application, module:name",
     "asgi_server": "program that holds the sockets",
-    "asgi_processes": "how many of them",
-    "asgi_port": "first TCP port of theirs on 127.0.0.1; 0: unix sockets",
+    "asgi_processes": "number of ASGI processes",
+    "asgi_port": "first TCP port of the ASGI processes on 127.0.0.1; 0: unix sockets",
     "wsgi": "WSGI application, module:name",
     "wsgi_server": "program that serves the pages; none: the ASGI server does",
-    "wsgi_processes": "how many of them",
+    "wsgi_processes": "number of WSGI processes",
     "celery": "module of the Celery application; empty: none",
-    "celery_processes": "how many tasks run at a time",
-    "task_seconds": "how long the longest task takes",
+    "celery_processes": "number of tasks that run at a time",
+    "task_seconds": "seconds that the longest task takes",
     "user": "account of the processes",
     "run": "folder of the unix sockets",
     "logs": "folder of the logs (supervisor)",
     "state": "folder for what must survive a restart",
 }
 OPTIONS = {"settings_module": "settings"}
-"""Options that have another name here than in `Site`: Django's own --settings comes first."""
+"""Options whose name differs from the field of `Site`, because Django has an option --settings."""
 
 
 class Command(BaseCommand):
-    """Prints the files, or writes them into a folder."""
+    """Command that prints the files, or writes them into a folder."""
 
     help = (
-        "Print the files for nginx, supervisor, systemd or Apache, filled in for this site. Without the name of a "
-        "file: what a whole site needs. What an option doesn't say is taken from the settings."
+        "Print the configuration files for nginx, supervisor, systemd or Apache, filled in for this site. By default "
+        "these are all files that a whole site needs. Values without an option are taken from the settings."
     )
     requires_system_checks = ()
 
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         parser.formatter_class = argparse.HelpFormatter
         parser.add_argument("kind", choices=list(FILES))
         parser.add_argument("file", nargs="*", help="names of files, see --list")
-        parser.add_argument("--list", action="store_true", help="print the names of the files, and end")
+        parser.add_argument("--list", action="store_true", help="print the names of all files, and exit")
         parser.add_argument("--output", type=Path, metavar="FOLDER", help="write the files into this folder")
         types = {field.name: field.type for field in fields(Site)}
         for name, text in HELP.items():
@@ -71,7 +71,7 @@ class Command(BaseCommand):
             )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Print or write."""
+        """Print the files, write them, or list their names."""
         kind = options["kind"]
         site = _site(options)
         wanted = [own_name(name, site) for name in FILES[kind]] if options["list"] else options["file"]

@@ -1,4 +1,4 @@
-"""``manage.py notify_prune``: old messages that were read go away, and last values of topics that have expired."""
+"""``manage.py notify_prune``: deletion of old messages that were read, and of expired last values of topics."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from catmaid_notify.models import Message, TopicValue
 
 DAYS: Final = 90
 BATCH: Final = 5000
-"""Messages that one statement deletes, so that nobody waits long for a lock."""
+"""Messages deleted by one statement, so that no other transaction waits long for a lock."""
 
 
 class Command(BaseCommand):
-    """Deletes read messages; unread ones stay, whatever their age."""
+    """Command that deletes old read messages. Unread messages stay, whatever their age."""
 
-    help = "Delete messages that were read and are older than --days."
+    help = "Delete messages that were read and are older than --days, and expired last values of topics."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the age."""
+        """Add the options."""
         parser.add_argument("--days", type=float, default=DAYS, help="age in days (default: %(default)s)")
-        parser.add_argument("--dry-run", action="store_true", help="only count")
+        parser.add_argument("--dry-run", action="store_true", help="only count the messages")
 
     def handle(self, *, days: float, dry_run: bool, **_options: Any) -> None:
-        """Delete, and say how many."""
+        """Delete the messages, and print their number."""
         if not 0 <= days <= 36500:
             raise CommandError(f"--days must be 0 to 36500, not {days:g}.")
         old = Message.objects.filter(read=True, time__lt=timezone.now() - timedelta(days=days))
