@@ -1,1 +1,1 @@
-"""Measurements of this project beside its peers, made in turns in one run."""
+"""Benchmarks of this project and its peers. Within one run, the contestants take turns."""

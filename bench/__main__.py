@@ -1,4 +1,4 @@
-"""Compare this project with its peers: ``python -m bench --help``."""
+"""Benchmark of this project and its peers: ``python -m bench --help``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ROUNDS_QUICK = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; return the exit code."""
-    # As after Ctrl-C, vhosts, databases and processes are cleaned up.
+    """Run the benchmark, print the results, and return the exit code."""
+    # SystemExit lets context managers clean up vhosts, databases and processes, as KeyboardInterrupt does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options(arguments)
     rows = [ROWS[name] for name in options.rows]
@@ -48,13 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare with peers, in turns.")
-    parser.add_argument("--rounds", type=int, help=f"of each row; by default as it says, with --quick {ROUNDS_QUICK}")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, only what goals are about")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare this project with its peers.")
+    parser.add_argument("--rounds", type=int, help=f"rounds of each row; default: its own, with --quick {ROUNDS_QUICK}")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, only kinds that have goals")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only those that have one of these words in them")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="of the order in each round")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only kinds whose names hold one of these words")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(2**32), help="seed for the order of kinds in each round"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values into this file")
     return parser.parse_args(arguments)
 
 
@@ -63,7 +65,7 @@ def _rounds(row: Row, options: argparse.Namespace) -> int:
 
 
 def _measure(stage: Stage, rows: Sequence[Row], options: argparse.Namespace, sizes: Sizes) -> dict[str, Runs]:
-    """Run each row so many times with each kind, one kind after the other in an order that differs by round."""
+    """Run each row for all rounds. Within a round the kinds take turns, in an order that differs by round."""
     order = random.Random(options.seed)
     results = {row.name: Runs() for row in rows}
     kinds = {row.name: _kinds(row, options.kinds) for row in rows}
@@ -83,7 +85,7 @@ def _measure(stage: Stage, rows: Sequence[Row], options: argparse.Namespace, siz
 
 
 def _kinds(row: Row, words: Sequence[str] | None) -> list[str]:
-    """Return those that can be measured here, and say of the others why not."""
+    """Return the kinds that can be measured on this machine, and print the reason for all others."""
     kinds = []
     for kind in row.kinds:
         if words and not any(word in kind for word in words):
@@ -98,8 +100,8 @@ def _kinds(row: Row, words: Sequence[str] | None) -> list[str]:
 def _print(facts: dict[str, Any], rows: Sequence[Row], results: dict[str, Runs]) -> None:
     for name, fact in facts.items():
         print(f"{name}: {fact if isinstance(fact, str | int) else json.dumps(fact)}")
-    print("\nMedian (lowest–highest) of the rounds; ×: how many times as good ours, the first one, is.")
-    print("Kinds that no goal is about are run in the first round only, and with --quick not at all.\n")
+    print("\nMedian (lowest–highest) of the rounds; ×: how many times better ours, the first one, is.")
+    print("Kinds without a goal run in the first round only, and not at all with --quick.\n")
     for row in rows:
         if results[row.name].kinds():
             print(report.as_table(row, results[row.name]) + "\n")

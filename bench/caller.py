@@ -1,4 +1,4 @@
-"""Whoever calls the app's functions: a process of the site that is no server. It obeys the harness (`helper`)."""
+"""Process that calls the app's functions like a WSGI process or a script of the site, on orders of the harness."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REPEATS = 20
 
 
 class Bare(Message):
-    """A message that is inserted as Django inserts the row of any model."""
+    """Message that is inserted as Django inserts the row of any model, to measure the app's own share."""
 
     _do_insert = models.Model._do_insert  # type: ignore[attr-defined]
 
@@ -35,14 +35,14 @@ class Bare(Message):
 
 
 class Caller:
-    """Each public method is an order."""
+    """Orders of the harness; each public method is one."""
 
     async def publish(self, kind: str, count: int, rate: float) -> calls.Called:
-        """Send so many events at that rate."""
+        """Send ``count`` events at ``rate`` a second."""
         return await asyncio.to_thread(calls.publish, kind, count, rate)
 
     async def publish_in_task(self, kind: str, count: int, rate: float) -> calls.Called:
-        """Have a Celery worker do it."""
+        """Send the events from a Celery worker."""
         from bench.served.celery import publish
 
         def ask() -> calls.Called:
@@ -52,7 +52,7 @@ class Caller:
         return await asyncio.to_thread(ask)
 
     async def store(self, kind: str, count: int) -> calls.Called:
-        """Store so many messages one by one."""
+        """Store ``count`` messages one by one."""
         ways = {
             "notify_user": lambda: api.notify_user(calls.USER, "A title", text="A text."),
             "the bare insert": lambda: Bare(user_id=calls.USER, title="A title", text="A text.").save(
@@ -62,7 +62,7 @@ class Caller:
         return await asyncio.to_thread(calls.timed, ways[kind], count, 0)
 
     async def store_many(self, kind: str, users: int) -> calls.Called:
-        """Store one message each for so many users."""
+        """Store one message for each of ``users`` users."""
 
         def bare() -> None:
             rows = [Message(user_id=pk, title="A title", text="A text.") for pk in range(1, users + 1)]
@@ -75,11 +75,11 @@ class Caller:
         return await asyncio.to_thread(calls.timed, ways[kind], 1, 0)
 
     async def forget(self) -> None:
-        """Remove what `store` and `store_many` have stored."""
+        """Delete the messages that `store` and `store_many` have stored."""
         await asyncio.to_thread(Message.objects.filter(title="A title").delete)
 
     async def ask_inbox(self, users: int) -> dict[str, float]:
-        """Return the milliseconds that questions to the inbox take, at the median."""
+        """Return the median milliseconds of each query of the inbox."""
         return await asyncio.to_thread(self._ask_inbox, users)
 
     @staticmethod

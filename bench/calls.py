@@ -1,4 +1,4 @@
-"""Calls of the app as a site makes them, and what they take their caller."""
+"""Calls of the app in a site's code, and their duration for the caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAYLOAD = {"text": pace.FILLING}
 
 
 class Called(TypedDict):
-    """What calls have taken their caller."""
+    """Durations of the calls for their caller."""
 
     p50_us: float
     p99_us: float
@@ -29,7 +29,7 @@ class Called(TypedDict):
 
 
 def timed(call: Callable[[], Any], count: int, rate: float) -> Called:
-    """Call so many times at that rate (0: one after another)."""
+    """Call ``call`` ``count`` times at ``rate`` a second (0: one call directly after the other)."""
     taken = []
     started = time.perf_counter()
     for first, last in pace.ticks(count, rate):
@@ -44,7 +44,7 @@ def timed(call: Callable[[], Any], count: int, rate: float) -> Called:
 
 
 def sender(kind: str) -> Callable[[], Any]:
-    """Return what sends one event to a user, as a site's code would."""
+    """Return a function that sends one event to a user, by the means of ``kind``."""
     if kind == "kombu":
         return _with_kombu()
     if kind == "channels_redis":
@@ -56,7 +56,7 @@ def sender(kind: str) -> Callable[[], Any]:
 
 
 def _with_kombu() -> Callable[[], Any]:
-    """As CATMAID does by hand: the bytes of the layer into its exchange, without waiting for a confirm."""
+    """Publish by hand as CATMAID does: the layer's bytes into its exchange, without waiting for a confirm."""
     import msgpack
 
     kombu: Any = import_module("kombu")  # has no types
@@ -73,7 +73,7 @@ def _with_kombu() -> Callable[[], Any]:
 
 
 def publish(kind: str, count: int, rate: float) -> Called:
-    """Send so many events at that rate."""
+    """Send ``count`` events at ``rate`` a second."""
     call = sender(kind)
     call()
     return timed(call, count, rate)

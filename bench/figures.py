@@ -1,4 +1,4 @@
-"""What the runs of a bench say: medians, spreads, and ratios of runs that were made in turns. Pure."""
+"""Statistics over runs: medians, spreads, and ratios of runs that took turns. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Better = Literal["less", "more"]
 
 
 class NotInTurns(Exception):
-    """A ratio was asked for of runs that were not made in turns, so that it could be one of the machine's moods."""
+    """A ratio needs runs that took turns. Otherwise it could be caused by a change in the machine's load."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One run of one kind."""
+    """Results of one kind in one round."""
 
     kind: str
     round: int
     values: Mapping[str, float]
-    """What was measured, by figure."""
+    """Measured values by figure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Values of several runs in three numbers."""
+    """Median and range of the values of several runs."""
 
     median: float
     low: float
@@ -36,10 +36,10 @@ class Summary:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Summary:
-        """Summarise values.
+        """Return the summary of ``values``.
 
         Raises:
-            ValueError: there are none.
+            ValueError: there are no values.
         """
         ordered = sorted(values)
         if not ordered:
@@ -60,25 +60,25 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 class Runs:
-    """The runs of one row, in the order in which they were made."""
+    """Runs of one row, in the order of their execution."""
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
 
     def add(self, run: Run) -> None:
-        """Note a run that has just ended."""
+        """Add a run that has just ended."""
         self._runs.append(run)
 
     def values(self, kind: str, figure: str) -> list[float]:
-        """Return what was measured of one kind, a value a round."""
+        """Return the values of one kind, one for each round."""
         return [run.values[figure] for run in self._runs if run.kind == kind and figure in run.values]
 
     def kinds(self) -> set[str]:
-        """Return those of which there are runs."""
+        """Return the kinds that have runs."""
         return {run.kind for run in self._runs}
 
     def ratio(self, figure: str, kind: str, peer: str) -> Summary:
-        """Return ``kind`` / ``peer``, one ratio for each round that both were in, summarised.
+        """Return ``kind`` / ``peer``: one ratio for each round with both, summarised.
 
         Raises:
             NotInTurns: the two kinds did not take turns, once each a round.
@@ -87,7 +87,7 @@ class Runs:
         return Summary.of(ours.values[figure] / theirs.values[figure] for ours, theirs in self._pairs(kind, peer))
 
     def difference(self, figure: str, kind: str, peer: str) -> Summary:
-        """Return ``kind`` - ``peer``, one difference a round, summarised.
+        """Return ``kind`` - ``peer``: one difference for each round with both, summarised.
 
         Raises:
             NotInTurns: the two kinds did not take turns, once each a round.
@@ -95,9 +95,9 @@ class Runs:
         return Summary.of(ours.values[figure] - theirs.values[figure] for ours, theirs in self._pairs(kind, peer))
 
     def advantage(self, figure: str, better: Better, kind: str, peer: str) -> Summary | None:
-        """Return how many times as good as ``peer`` ``kind`` is: above 1 it leads. One ratio a round, summarised.
+        """Return the factor by which ``kind`` is better than ``peer``, one for each round, summarised. 1: they are equal.
 
-        ``None`` where no ratio exists, since a value is 0.
+        ``None`` if a value is 0, so that there is no ratio.
 
         Raises:
             NotInTurns: the two kinds did not take turns, once each a round.
@@ -119,7 +119,7 @@ class Runs:
         shared = self._rounds(kind) & self._rounds(peer)
         both = [run for run in self._runs if run.kind in (kind, peer) and run.round in shared]
         if kind == peer or not both or len(both) % 2:
-            raise NotInTurns(f"{kind} and {peer} have {len(both)} runs, which is not one each a round.")
+            raise NotInTurns(f"{kind} and {peer} have {len(both)} runs: not one each a round.")
         pairs = []
         for first, second in zip(both[::2], both[1::2], strict=True):
             if first.kind == second.kind or first.round != second.round:

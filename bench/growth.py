@@ -1,6 +1,6 @@
-"""How cost grows: the same at 1 ×, 4 × and 16 × of sockets, users, stored messages, and with more processes.
+"""Growth of cost with size: 1 ×, 4 × and 16 × the sockets, users or stored messages, and more processes.
 
-``python -m bench.growth`` writes a plot each into docs/images, and all values as JSON.
+``python -m bench.growth`` writes one plot for each curve into docs/images, and all values as JSON.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ SOCKET_KINDS: Final = (OURS, "daphne: channels_rabbitmq", "daphne: only sends", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """What grows along with what."""
+    """Measurement that is repeated at several sizes."""
 
     name: str
     title: str
     across: str
-    """What is on the x axis."""
+    """Label of the x axis."""
     sizes: tuple[int, ...]
     kinds: tuple[str, ...]
     figures: Mapping[str, str]
-    """A panel each: the figure and what is on its y axis."""
+    """Panels: figure and label of its y axis."""
     run: Callable[[Stage, str, int], Values]
 
 
@@ -62,7 +62,7 @@ def _stored(stage: Stage, _name: str, count: int) -> Values:
 
 
 def _processes(stage: Stage, name: str, count: int) -> Values:
-    """Send 10,000 messages to 2,000 users whose sockets are spread over so many servers."""
+    """Send 10,000 messages to 2,000 users whose sockets are spread over ``count`` servers."""
     kind, users = KINDS[name], 2_000
     with contextlib.ExitStack() as stack:
         loader = stack.enter_context(stage.loader())
@@ -146,7 +146,7 @@ Measured = dict[str, list[Values]]
 
 
 def measure(stage: Stage, curve: Curve) -> Measured:
-    """Run all kinds at one size in turns, then at the next."""
+    """Run all kinds in turns at one size, then at the next size."""
     measured: Measured = {kind: [] for kind in curve.kinds}
     for size in curve.sizes:
         for kind in curve.kinds:
@@ -156,7 +156,7 @@ def measure(stage: Stage, curve: Curve) -> Measured:
 
 
 def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
-    """Draw a panel for each figure, both axes logarithmic: what grows linearly goes from corner to corner at most."""
+    """Draw one panel for each figure. Both axes are logarithmic and of equal span, so linear growth is a diagonal."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
@@ -165,7 +165,7 @@ def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
     panels = figure.subplots(1, len(curve.figures), squeeze=False)[0]
     for panel, (key, title) in zip(panels, curve.figures.items(), strict=True):
         for kind, values in measured.items():
-            # A difference of two looks at the memory may be below zero, which such an axis has no place for.
+            # The difference of two memory readings may be negative, which a logarithmic axis can't show.
             heights = [value[key] if value[key] > 0 else math.nan for value in values]
             panel.plot(curve.sizes, heights, marker="o", label=kind)
         panel.set(xscale="log", yscale="log", xlabel=curve.across, ylabel=title)
@@ -183,7 +183,7 @@ def plot(curve: Curve, measured: Measured, folder: Path) -> Path:
 
 
 def _span(values: Sequence[float], sizes: Sequence[int]) -> tuple[float, float]:
-    """Return the ends of a logarithmic axis for values that is at least as long as that of the sizes."""
+    """Return the ends of a logarithmic y axis that is at least as long as the x axis."""
     above_zero = [value for value in values if value > 0] or [1.0]
     low, high = min(above_zero), max(above_zero)
     middle, half = math.sqrt(low * high), 1.2 * math.sqrt(max(high / low, sizes[-1] / sizes[0]))
@@ -191,7 +191,7 @@ def _span(values: Sequence[float], sizes: Sequence[int]) -> tuple[float, float]:
 
 
 def table(curve: Curve, measured: Measured) -> str:
-    """Return a Markdown table: a line a kind and figure, a column a size."""
+    """Return a Markdown table with a line for each kind and figure, and a column for each size."""
     lines = [[curve.title, *(f"{size:,} {curve.across}" for size in curve.sizes)]]
     lines.append(["---", *["---:"] * len(curve.sizes)])
     for key, title in curve.figures.items():
@@ -201,13 +201,13 @@ def table(curve: Curve, measured: Measured) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, draw and print; return the exit code."""
+    """Measure, draw and print the curves; return the exit code."""
     curves = {curve.name: curve for curve in CURVES}
     names = list(curves)
-    parser = argparse.ArgumentParser(prog="python -m bench.growth", description="How cost grows.")
+    parser = argparse.ArgumentParser(prog="python -m bench.growth", description="Measure the growth of cost with size.")
     parser.add_argument("--curves", nargs="+", choices=names, default=names, metavar="CURVE", help=", ".join(names))
-    parser.add_argument("--images", type=Path, default=IMAGES, metavar="FOLDER", help="where the plots go")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
+    parser.add_argument("--images", type=Path, default=IMAGES, metavar="FOLDER", help="folder for the plots")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values into this file")
     options = parser.parse_args(arguments)
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, Stage.open(Path(folder)) as stage:

@@ -1,4 +1,4 @@
-"""A process beside the harness that does what it is told: a line of JSON in, a line of JSON out."""
+"""Helper processes of the harness. Orders and answers are lines of JSON on stdin and stdout."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from bench import proc
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 180.0
-"""How long an order may take."""
+"""Seconds within which an order must be answered."""
 END_SECONDS = 20.0
 
 
 class HelperFailed(Exception):
-    """The process ended, or did not answer in time."""
+    """The helper process ended, or did not answer in time."""
 
 
 class Helper:
-    """The harness's side. What the process writes to stderr goes to ``log``. Ends with the block."""
+    """Helper process, seen by the harness. Its stderr is appended to ``log``; the process ends with the block."""
 
     def __init__(self, module: str, *arguments: str, python: Path, env: Mapping[str, str], log: Path) -> None:
         self._log = log
@@ -51,19 +51,23 @@ class Helper:
         """Give an order and wait for its answer.
 
         Raises:
-            HelperFailed: the process ended, or did not answer within `SECONDS` and was ended.
+            HelperFailed: the process ended, or was killed because it did not answer within `SECONDS`.
         """
         self.tell(do, **arguments)
         return self.answer()
 
     def tell(self, do: str, **arguments: Any) -> None:
-        """Give an order; `answer` takes its answer."""
+        """Give an order. Call `answer` for its result."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self._process.stdin.flush()
 
     def answer(self) -> Any:
-        """Wait for the answer to the last order."""
+        """Wait for the answer to the last order.
+
+        Raises:
+            HelperFailed: the process ended, or was killed because it did not answer within `SECONDS`.
+        """
         assert self._process.stdout is not None
         too_late = threading.Timer(SECONDS, self._process.kill)
         too_late.start()
@@ -73,15 +77,15 @@ class Helper:
             too_late.cancel()
         if not line:
             said = self._log.read_text(errors="replace").strip().splitlines()[-15:]
-            raise HelperFailed("\n".join(["A helper process ended or hung. It said last:", *said]))
+            raise HelperFailed("\n".join(["A helper process ended or hung. Its last output:", *said]))
         return json.loads(line)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it has taken so far."""
+        """Return the CPU time of the process so far, in seconds."""
         return proc.cpu_seconds(self._process.pid)
 
     def end(self) -> None:
-        """Have it end; kill it if it doesn't."""
+        """End the process by closing its stdin; kill it if it does not end."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -95,8 +99,8 @@ class Helper:
 
 
 async def obey(worker: Any) -> None:
-    """The process's side: call the methods of ``worker`` that are asked for, one after another, until stdin ends."""
-    # Only answers may go to the pipe on which the harness reads.
+    """Run orders in the helper process: call the named methods of ``worker`` one after another, until stdin ends."""
+    # Descriptor 1 carries answers only, so prints of libraries go to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     orders = asyncio.StreamReader(limit=2**26)

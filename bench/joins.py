@@ -1,4 +1,4 @@
-"""What the bindings of a broker cost: groups that one process joins, on one node and on a cluster of three."""
+"""Cost of bindings in RabbitMQ: one process joins many groups, on one node and on a cluster of three."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bench.rows.table import Values
 from tests.support.broker import Broker, broker, cluster
 
 AT_ONCE: Final = 100
-"""Calls under way."""
+"""Concurrent calls."""
 NODES: Final = {"one node": 1, "cluster of three": 3}
 KINDS_OF_NODES: Final = tuple(f"{kind}, {nodes}" for nodes in NODES for kind in ("ours", "channels_rabbitmq"))
 MEMORY: Final = "erlang:garbage_collect(), [garbage_collect(P) || P <- processes()], erlang:memory(total)."
 
 
 def join(name: str, count: int) -> Values:
-    """Let a process join so many groups on nodes that have nothing else to do; ``name`` is one of `KINDS_OF_NODES`."""
+    """Let a process join ``count`` groups on idle nodes; ``name`` is one of `KINDS_OF_NODES`."""
     kind, nodes = name.split(", ")
     with tempfile.TemporaryDirectory() as made, contextlib.ExitStack() as stack:
         folder = Path(made)
@@ -45,10 +45,10 @@ def join(name: str, count: int) -> Values:
 
 
 def _cpu_seconds(nodes: list[Broker]) -> float:
-    """Return what all nodes have taken so far."""
+    """Return the CPU time of all nodes so far, in seconds."""
     return sum(sum(map(proc.cpu_seconds, proc.with_children(node.pid))) for node in nodes)
 
 
 def _memory(nodes: list[Broker]) -> int:
-    """Return the bytes that all nodes hold, without what is garbage."""
+    """Return the memory of all nodes in bytes, after a garbage collection."""
     return sum(int(node.ctl("eval", MEMORY)) for node in nodes)

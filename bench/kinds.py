@@ -1,4 +1,4 @@
-"""The ways to serve a user's pages that are compared: a server, an application in it, and a layer below it."""
+"""Kinds of push service that are compared: a server, an application in it, and a channel layer below."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from bench.helper import ROOT
 
 RECOMMENDED: Final = ROOT / ".venv/bin/python"
 CLASSIC: Final = ROOT / ".venv-classic/bin/python"
-"""channels_rabbitmq and aio-pika 10 can't share an environment."""
+"""Environment for channels_rabbitmq, which can't be installed beside aio-pika 10."""
 
 Dialect = Literal["v1", "plain", "events"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """One of them."""
+    """One kind of push service."""
 
     name: str
     server: Literal["daphne", "uvicorn", "nginx"]
     application: str
-    """As in `bench.served.applications`."""
+    """Name in `bench.served.applications`."""
     layer: str = ""
     """``BACKEND`` of the channel layer."""
     publisher: str = ""
-    """As in `bench.publisher`; empty: the application sends by itself."""
+    """Name in `bench.publisher`; empty: the application sends by itself."""
     python: Path = RECOMMENDED
     dialect: Dialect = "plain"
     path: str = "/channels/updates/?user={user}"
 
     @property
     def needs(self) -> Literal["rabbitmq", "redis", ""]:
-        """The broker that it uses."""
+        """Broker that this kind uses."""
         if "abbitmq" in self.layer:
             return "rabbitmq"
         return "redis" if self.publisher in ("redis", "eventstream") else ""

@@ -1,4 +1,4 @@
-"""The clients: a process that opens sockets and times what comes. It obeys the harness (`helper`)."""
+"""Process that opens the sockets of many clients and times the frames, on orders of the harness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELLO = b'"event":"hello"'
 
 
 class Came(TypedDict):
-    """What has come."""
+    """Frames that have arrived."""
 
     count: int
     last_ns: int
@@ -27,7 +27,7 @@ class Came(TypedDict):
 
 
 class Connected(TypedDict):
-    """How connecting went."""
+    """Result of opening the sockets."""
 
     open: int
     seconds: float
@@ -35,21 +35,21 @@ class Connected(TypedDict):
 
 
 class Arrivals:
-    """What all clients together have got."""
+    """Frames of all clients together."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Reset the counters."""
         self.latencies_ns = array("q")
         self.last_ns = 0
         self.expected = 0
         self.changed.clear()
 
     def add(self, sent_ns: int) -> None:
-        """Note a frame."""
+        """Count a frame, and note its latency."""
         self.last_ns = pace.now_ns()
         self.latencies_ns.append(self.last_ns - sent_ns)
         if len(self.latencies_ns) == self.expected:
@@ -57,14 +57,14 @@ class Arrivals:
 
 
 class Client(WSListener):
-    """One WebSocket; of our own dialect where ``live`` is a future, which the greeting fulfils."""
+    """One WebSocket. With the future ``live`` it uses our subprotocol, and the hello resolves the future."""
 
     def __init__(self, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
         self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take a frame."""
+        """Handle a frame."""
         if frame.msg_type == WSMsgType.CLOSE:
             if not self.live.done():
                 self.live.set_exception(ConnectionError(f"closed with {frame.get_close_code()}"))
@@ -90,12 +90,12 @@ class Stream(asyncio.Protocol):
         self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the stream."""
+        """Send the request for the stream."""
         self.transport = transport
         transport.write(self._request)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, whole lines at a time."""
+        """Handle the whole lines of the received bytes."""
         if not self.live.done():
             self.live.set_result(None)
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -104,17 +104,17 @@ class Stream(asyncio.Protocol):
                 self._arrivals.add(sent)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Say so to whoever waits for the beginning."""
+        """Fail the future on which `Loader.connect` waits for the stream's beginning."""
         if not self.live.done():
             self.live.set_exception(ConnectionError("closed"))
 
     def disconnect(self) -> None:
-        """End it."""
+        """Close the connection."""
         self.transport.close()
 
 
 class Loader:
-    """Opens and listens. Each public method is an order."""
+    """Orders of the harness; each public method is one."""
 
     def __init__(self) -> None:
         self._arrivals = Arrivals()
@@ -123,7 +123,7 @@ class Loader:
     async def connect(
         self, port: int, paths: Sequence[str], cookies: Sequence[str], *, dialect: str, at_once: int
     ) -> Connected:
-        """Open a socket for each path, so many at a time. ``dialect``: "v1", "plain", or "events" for streams."""
+        """Open a socket for each path, ``at_once`` at a time. ``dialect``: "v1", "plain", or "events" for streams."""
         jobs = iter(list(zip(paths, cookies or [""] * len(paths), strict=True)))
         failed: list[str] = []
         started = time.monotonic()
@@ -167,11 +167,11 @@ class Loader:
         return stream
 
     async def forget(self) -> None:
-        """Forget what has come so far."""
+        """Reset the counters."""
         self._arrivals.forget()
 
     async def received(self, count: int, quiet: float) -> Came:
-        """Return what has come since `forget`: when it is ``count``, or when nothing came for ``quiet`` seconds."""
+        """Wait until ``count`` frames have arrived since `forget`, or none for ``quiet`` seconds; return the result."""
         here = self._arrivals
         here.expected = count
         while len(here.latencies_ns) < count:
@@ -185,7 +185,7 @@ class Loader:
         return {"count": len(here.latencies_ns), "last_ns": here.last_ns, "latencies_ns": here.latencies_ns.tolist()}
 
     async def close(self) -> None:
-        """Close all."""
+        """Close all sockets."""
         for one in self._open:
             one.disconnect()
         self._open.clear()

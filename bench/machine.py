@@ -1,4 +1,4 @@
-"""What a table of measurements says about where it was made."""
+"""Description of the machine, for the heads of result tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str]:
-    """Return processor, cores, kernel, and the versions of the servers that are installed."""
+    """Return processor, cores, kernel, and the versions of the installed servers."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
@@ -29,7 +29,7 @@ def _processor() -> str:
 
 
 def _output(*command: str) -> str:
-    """Return the first line that a command prints; empty when there is no such command."""
+    """Return the first line that a command prints; empty if there is no such command."""
     if not shutil.which(command[0]):
         return ""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)

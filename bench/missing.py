@@ -1,4 +1,4 @@
-"""What a kind needs that is not here."""
+"""Detection of kinds that can't be measured on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 
 @cache
 def reason(name: str) -> str:
-    """Say why a kind can't be measured here; an empty string if it can."""
+    """Return the reason why a kind can't be measured here; an empty string if it can."""
     kind = KINDS.get(name)
     if kind is None:
         return ""

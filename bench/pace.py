@@ -1,4 +1,4 @@
-"""Messages of the bench, and when they are sent. Takes nothing from elsewhere: it runs in every environment."""
+"""Test frames and their timing. This module imports the standard library only, so it runs in every environment."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 TICK_SECONDS = 0.005
-"""Faster than one message in that time, they are sent some at once: no timer is finer than that for long."""
+"""Shortest interval between sends. At higher rates several messages are sent together, since timers are not finer."""
 MARK = b'"t":'
 FILLING = "x" * 100
 
 
 class Sent(TypedDict):
-    """What a sender says when it is done."""
+    """Result of a sender."""
 
     sent: int
     first_ns: int
 
 
 def now_ns() -> int:
-    """Return the time; the clock is that of the machine, so all processes have the same."""
+    """Return the monotonic time. All processes of a machine share this clock."""
     return time.monotonic_ns()
 
 
 def text() -> str:
-    """Return a frame with the time in it, as JSON."""
+    """Return a JSON frame that holds the current time."""
     return f'{{"event":"bench","payload":{{"t":{now_ns()},"text":"{FILLING}"}}}}'
 
 
 def sent_ns(frame: bytes) -> int:
-    """Return the time in a frame; 0 if it is none of ours."""
+    """Return the time in a frame; 0 if it is not a test frame."""
     start = frame.find(MARK) + len(MARK)
     if start < len(MARK):
         return 0
@@ -38,7 +38,7 @@ def sent_ns(frame: bytes) -> int:
 
 
 def ticks(count: int, rate: float) -> Iterator[tuple[int, int]]:
-    """Cut numbers of messages into what is sent at once: (first, behind the last). Rate 0: all at once, by 50."""
+    """Yield the batches of messages that are sent together, as half-open ranges. Rate 0: batches of 50."""
     step = max(1, int(rate * TICK_SECONDS)) if rate else 50
     for first in range(0, count, step):
         yield first, min(first + step, count)

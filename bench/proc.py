@@ -10,12 +10,12 @@ TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def rss_bytes(pid: int) -> int:
-    """Return the memory that the process has resident."""
+    """Return the resident memory of the process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
 
 
 def with_children(pid: int) -> list[int]:
-    """Return the process and all that it has started, and they, and so on."""
+    """Return the process and all its descendants."""
     children = [
         int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
     ]
@@ -23,9 +23,9 @@ def with_children(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of all threads of the process so far.
+    """Return the CPU time of all threads of the process so far, in seconds.
 
-    In nanoseconds where the kernel counts them for each thread, else in clock ticks (10 ms as a rule).
+    The resolution is a nanosecond if the kernel counts for each thread, else a clock tick (usually 10 ms).
     """
     try:
         return sum(int(stat.read_text().split()[0]) for stat in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9

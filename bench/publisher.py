@@ -1,4 +1,4 @@
-"""The sender: a process beside the server, as a WSGI or Celery process is. It obeys the harness (`helper`)."""
+"""Process that sends the messages, like a WSGI process or a Celery worker, on orders of the harness."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from bench import helper, pace
 
 Send = Callable[[int], Awaitable[None]]
-"""Sends the message of now to the user with that number."""
+"""Sends a message with the current time to the user of that number."""
 
 
 def group(user: int) -> str:
-    """Return the group of a user, as CATMAID names it."""
+    """Return the name of a user's group in CATMAID."""
     return f"updates-{user}"
 
 
 def message(user: int) -> dict[str, Any]:
-    """Return what travels through a layer."""
+    """Return a message for a channel layer."""
     return {"type": "user.message", "data": pace.text(), "group": group(user)}
 
 
 class Rabbitmq:
-    """Publishes as this project does; both RabbitMQ layers understand it."""
+    """Sender through this project's publisher; both RabbitMQ layers understand its bytes."""
 
     def __init__(self, place: str) -> None:
         from catmaid_notify.layers import RabbitmqChannelLayer
@@ -34,12 +34,12 @@ class Rabbitmq:
         self._layer = RabbitmqChannelLayer(host=place)
 
     async def send(self, user: int) -> None:
-        """Hand it to the publisher thread."""
+        """Hand the message to the publisher thread."""
         self._layer.group_send_nowait(group(user), message(user))
 
 
 class Redis:
-    """Publishes with a layer of channels_redis."""
+    """Sender through a layer of channels_redis."""
 
     def __init__(self, place: str) -> None:
         from importlib import import_module
@@ -49,19 +49,19 @@ class Redis:
         self._layer = getattr(import_module(module), name)(hosts=["redis://127.0.0.1:6379/0"], prefix=prefix)
 
     async def send(self, user: int) -> None:
-        """Wait until Redis has it."""
+        """Send the message, and wait until Redis has it."""
         await self._layer.group_send(group(user), message(user))
 
 
 class Nchan:
-    """Publishes over HTTP, on one connection that stays open."""
+    """Sender over HTTP to nchan, on one persistent connection."""
 
     def __init__(self, place: str) -> None:
         self._port = int(place)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(self, user: int) -> None:
-        """Wait for the answer."""
+        """Send the message, and wait for the answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -73,7 +73,7 @@ class Nchan:
 
 
 class Eventstream:
-    """Publishes as django-eventstream does between processes: to Redis."""
+    """Sender through Redis, as django-eventstream uses it between processes."""
 
     def __init__(self, _place: str) -> None:
         import django
@@ -84,7 +84,7 @@ class Eventstream:
         self._send_event = send_event
 
     async def send(self, user: int) -> None:
-        """Wait until Redis has it; it is a call that blocks."""
+        """Send the message, and wait until Redis has it. The call blocks the loop, as the library's does."""
         self._send_event(group(user), "message", {"t": pace.now_ns(), "text": pace.FILLING}, async_publish=False)
 
 
@@ -97,13 +97,13 @@ SENDERS: dict[str, Callable[[str], Any]] = {
 
 
 class Publisher:
-    """Sends at a pace. The public method is an order."""
+    """Orders of the harness; the public method is one."""
 
     def __init__(self, kind: str, place: str) -> None:
         self._send: Send = SENDERS[kind](place).send
 
     async def flow(self, count: int, rate: float, groups: int) -> pace.Sent:
-        """Send so many messages, to the users in turn; rate 0: as fast as possible."""
+        """Send ``count`` messages to ``groups`` users in turn at ``rate`` a second; 0: as fast as possible."""
         started = pace.now_ns()
         for first, last in pace.ticks(count, rate):
             wait = started / 1e9 + first / rate - time.monotonic() if rate else 0.0

@@ -1,4 +1,4 @@
-"""The tables, the goals, and the same as JSON."""
+"""Result tables and goals, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.rows.table import Figure, Goal, Row
 
 
 class Outcome(NamedTuple):
-    """A goal, and what was measured."""
+    """A goal and the measured value."""
 
     goal: str
     measured: str
@@ -18,7 +18,7 @@ class Outcome(NamedTuple):
 
 
 def as_table(row: Row, runs: Runs) -> str:
-    """Return a Markdown table: a line a kind, median (lowest–highest), ×: how many times as good ours is."""
+    """Return a Markdown table with a line for each kind: median (lowest–highest), and × for our advantage."""
     kinds = [kind for kind in row.kinds if runs.kinds() >= {kind}]
     heads = [row.title, *[head for figure in row.figures.values() for head in (figure.title, "×")]]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
@@ -31,14 +31,14 @@ def as_table(row: Row, runs: Runs) -> str:
 
 
 def outcomes(row: Row, runs: Runs) -> Iterator[Outcome]:
-    """Compare what was measured with the goals; those of kinds that were not measured are left out."""
+    """Compare the results with the goals. Goals about kinds that were not measured are left out."""
     for goal in row.goals:
         if {goal.kind, goal.against or goal.kind} <= runs.kinds():
             yield _outcome(row, runs, goal)
 
 
 def as_json(row: Row, runs: Runs) -> dict[str, Any]:
-    """Return all values, and how many times as good as each other kind ours is."""
+    """Return all values, and our advantage over each other kind."""
     kinds = [kind for kind in row.kinds if kind in runs.kinds()]
     return {
         "title": row.title,

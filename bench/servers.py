@@ -1,4 +1,4 @@
-"""The servers that are measured, each started for one run."""
+"""Servers that are measured. Each run starts a new one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.ports import free_port
 from tests.support.process import Process
 
 SECONDS: Final = 120.0
-"""How long an order to the bench's own addresses may take."""
+"""Seconds within which the bench's own URLs must answer."""
 NCHAN: Final = """\
 load_module /usr/lib/nginx/modules/ngx_nchan_module.so;
 daemon off;
@@ -47,7 +47,7 @@ http {{
 
 
 class Server:
-    """A server of a kind that listens."""
+    """A listening server of one kind."""
 
     def __init__(self, kind: Kind, *, env: Mapping[str, str], folder: Path) -> None:
         self.port = free_port()
@@ -56,24 +56,24 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Of the process that serves."""
+        """Id of the serving process."""
         return proc.with_children(self._process.pid)[-1]
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it and its children have taken so far."""
+        """Return the CPU time of the server and its children so far, in seconds."""
         return sum(proc.cpu_seconds(pid) for pid in proc.with_children(self._process.pid))
 
     def rss_bytes(self) -> int:
-        """Return the memory that they have resident."""
+        """Return the resident memory of the server and its children, in bytes."""
         return sum(proc.rss_bytes(pid) for pid in proc.with_children(self._process.pid))
 
     def order(self, path: str) -> Any:
-        """Ask what only the process knows; see `bench.served.asgi`."""
+        """Request one of the bench's own URLs, which report from inside of the process; see `bench.served.asgi`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bench/{path}", timeout=SECONDS) as answer:
             return json.load(answer)
 
     def end(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._process.kill()
 
 
@@ -84,7 +84,7 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str | Path]:
         return [PROGRAMS["nginx"], "-e", "stderr", "-p", folder, "-c", conf]
     application = "bench.served.asgi:application"
     if kind.server == "daphne":
-        # As `notify_config` prints it: by itself it lets 50 wait, and pings everybody a second time.
+        # Daphne's options as `notify_config` prints them. The defaults queue 50 clients, and ping each socket twice.
         options = ["-e", f"tcp:port={port}:interface=127.0.0.1:backlog=4096", *Site().daphne_deadlines.split()]
         quiet = ["--verbosity=0", "--access-log=/dev/null"]
         return [kind.python, "-m", "daphne", *options, *quiet, application]

@@ -1,4 +1,4 @@
-"""What the runs stand on: a database with users and sessions, vhosts, and processes for one run at a time."""
+"""Environment of the runs: a database with users and sessions, vhosts, and processes for one run at a time."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ SignIn = Literal["session", "none"]
 
 @dataclass(kw_only=True)
 class Stage:
-    """See the module; made by `open`, and gone with its block."""
+    """Environment of the runs. `open` creates it for a block."""
 
     folder: Path
     database: str
     sessions: Sequence[str]
-    """Cookies, one each for the users 1, 2, 3 …"""
+    """Session cookies of the users 1, 2, 3 …"""
     _stack: contextlib.ExitStack
     _vhosts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextlib.contextmanager
     def open(cls, folder: Path) -> Iterator[Self]:
-        """Make the database; vhosts follow when somebody needs them."""
+        """Create the database. Vhosts are created when a kind needs them."""
         with contextlib.ExitStack() as stack:
             database = stack.enter_context(postgresql.database())
             stage = cls(folder=folder, database=database, sessions=(), _stack=stack)
@@ -46,13 +46,13 @@ class Stage:
             yield stage
 
     def vhost(self, name: str) -> str:
-        """Return the URL of a vhost of that name's own."""
+        """Return the URL of a vhost for ``name`` alone."""
         if name not in self._vhosts:
             self._vhosts[name] = self._stack.enter_context(rabbitmq.vhost()).url
         return self._vhosts[name]
 
     def env(self, kind: Kind | None = None, *, sign_in: SignIn = "none") -> dict[str, str]:
-        """Return the environment of the site's processes."""
+        """Return the environment variables of the site's processes."""
         settings = {
             "DJANGO_SETTINGS_MODULE": "bench.served.settings",
             "BENCH_DATABASE": self.database,
@@ -79,12 +79,12 @@ class Stage:
             server.end()
 
     def loader(self) -> Helper:
-        """Start the clients' process."""
+        """Start the process of the clients."""
         return Helper("bench.loader", python=RECOMMENDED, env={}, log=self.folder / "loader.log")
 
     @contextlib.contextmanager
     def publisher(self, kind: Kind, server: Server) -> Iterator[Helper | None]:
-        """Start the sender's process; None where the application sends by itself."""
+        """Start the process of the sender; ``None`` if the application sends by itself."""
         if not kind.publisher:
             yield None
             return
@@ -105,10 +105,10 @@ class Stage:
 
 
 def run(module: str, *arguments: str, env: Mapping[str, str]) -> str:
-    """Run a module to its end and return what it prints.
+    """Run a module to its end and return its output.
 
     Raises:
-        subprocess.CalledProcessError: it failed.
+        subprocess.CalledProcessError: the exit code is not 0.
     """
     done = subprocess.run(
         [RECOMMENDED, "-m", module, *arguments],

@@ -1,1 +1,1 @@
-"""The channel layers side by side: ours, channels_rabbitmq, and both of channels_redis."""
+"""Benchmark of channel layers: ours, channels_rabbitmq, and both layers of channels_redis."""

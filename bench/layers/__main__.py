@@ -1,4 +1,4 @@
-"""Compare the channel layers: ``python -m bench.layers --help``."""
+"""Benchmark of channel layers: ``python -m bench.layers --help``."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ROUNDS_QUICK = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; return the exit code."""
-    # As after Ctrl-C, vhosts and processes are cleaned up.
+    """Run the benchmark, print the results, and return the exit code."""
+    # SystemExit lets context managers clean up vhosts and processes, as KeyboardInterrupt does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options(arguments)
     kinds = _kinds(options.kinds, dict(options.python))
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name}: {fact if isinstance(fact, str | int) else json.dumps(fact)}")
         results = _measure(kinds, options.rows, made, Path(folder), rounds=rounds, sizes=sizes, seed=options.seed)
     names = [kind.name for kind in kinds]
-    print(f"\nMedian (lowest–highest) of {rounds} rounds; ×: how many times as good as that peer ours is\n")
+    print(f"\nMedian (lowest–highest) of {rounds} rounds; ×: how many times better than that peer ours is\n")
     print(report.as_table(results, names))
     for line in report.behind(results, names):
         print(f"behind: {line}")
@@ -59,25 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.layers", description="Compare channel layers, in turns.")
-    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, with --quick {ROUNDS_QUICK}")
+    parser.add_argument("--rounds", type=int, help=f"rounds of each row: {ROUNDS}, with --quick {ROUNDS_QUICK}")
     parser.add_argument("--quick", action="store_true", help="smaller sizes")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="of the order in each round")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(2**32), help="seed for the order of kinds in each round"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values into this file")
     parser.add_argument(
         "--python",
         nargs=2,
         action="append",
         default=[],
         metavar=("KIND", "PATH"),
-        help="run a kind in another environment",
+        help="Python environment for one kind",
     )
     return parser.parse_args(arguments)
 
 
 def _kinds(names: Sequence[str], pythons: Mapping[str, str]) -> list[Kind]:
-    """Return those that can be measured here, and say of the others why not."""
+    """Return the kinds that can be measured on this machine, and print the reason for all others."""
     kinds = []
     for name in names:
         kind = KINDS[name]
@@ -112,7 +114,7 @@ def _measure(
     sizes: Sizes,
     seed: int,
 ) -> dict[str, Runs]:
-    """Run each row so many times with each kind, one kind after the other in an order that differs by round."""
+    """Run each row for all rounds. Within a round the kinds take turns, in an order that differs by round."""
     order = random.Random(seed)
     results = {name: Runs() for name in rows}
     for number in range(rounds):

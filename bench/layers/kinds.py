@@ -1,4 +1,4 @@
-"""The channel layers that are compared, and the environment and the place in a server that each has."""
+"""Channel layers that are compared, each with its Python environment and its place in a broker."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Kind:
 
     name: str
     backend: str
-    """As in ``CHANNEL_LAYERS``."""
+    """Value of ``BACKEND`` in ``CHANNEL_LAYERS``."""
     python: Path
-    """Of the environment that has it; channels_rabbitmq and aio-pika 10 can't share one."""
+    """Python of the environment with this layer. channels_rabbitmq and aio-pika 10 need separate ones."""
     how_to_make: str
-    """The command that makes that environment."""
+    """Command that makes the environment."""
     server: Server
     packages: tuple[str, ...]
-    """Whose versions the table names."""
+    """Packages whose versions the table names."""
     room: tuple[str, ...]
-    """Options for how many messages may wait."""
+    """Options of ``CONFIG`` that set the capacity for waiting messages."""
     endings: tuple[str, ...]
-    """What to call at the end, so that nothing is left in the server."""
+    """Methods of the layer to call at the end, so that nothing is left in the broker."""
 
     def config(self, place: str, *, room: int | None) -> dict[str, Any]:
-        """Return its ``CONFIG``: the defaults, or room for that many messages.
+        """Return the ``CONFIG``: the defaults, or a capacity of ``room`` messages.
 
         ``place`` is the URL of a vhost, or a prefix of Redis keys.
         """

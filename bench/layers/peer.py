@@ -1,4 +1,4 @@
-"""The harness's side of a worker process."""
+"""Worker processes, seen by the harness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench import proc
 from bench.layers.kinds import ROOT, Kind
 
 SECONDS = 120.0
-"""How long an order may take."""
+"""Seconds within which an order must be answered."""
 END_SECONDS = 20.0
 
 
@@ -23,7 +23,7 @@ class PeerFailed(Exception):
 
 
 class Peer:
-    """A worker process. What it writes to stderr goes to ``log``."""
+    """A worker process. Its stderr is appended to ``log``."""
 
     def __init__(self, kind: Kind, config: dict[str, Any], log: Path) -> None:
         self._kind = kind
@@ -39,7 +39,7 @@ class Peer:
             )
 
     def tell(self, do: str, **arguments: Any) -> None:
-        """Give an order."""
+        """Give an order. Call `answer` for its result."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self._process.stdin.flush()
@@ -48,7 +48,7 @@ class Peer:
         """Wait for the answer to the last order.
 
         Raises:
-            PeerFailed: the process ended, or did not answer within `SECONDS` and was ended.
+            PeerFailed: the process ended, or was killed because it did not answer within `SECONDS`.
         """
         assert self._process.stdout is not None
         too_late = threading.Timer(SECONDS, self._process.kill)
@@ -59,7 +59,7 @@ class Peer:
             too_late.cancel()
         if not line:
             said = self._log.read_text(errors="replace").strip().splitlines()[-15:]
-            raise PeerFailed("\n".join([f"{self._kind.name}: the process ended or hung. It said last:", *said]))
+            raise PeerFailed("\n".join([f"{self._kind.name}: the process ended or hung. Its last output:", *said]))
         return json.loads(line)
 
     def ask(self, do: str, **arguments: Any) -> Any:
@@ -68,16 +68,16 @@ class Peer:
         return self.answer()
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it has taken so far."""
+        """Return the CPU time of the process so far, in seconds."""
         return proc.cpu_seconds(self._process.pid)
 
     def rss_bytes(self) -> int:
-        """Return its resident memory."""
+        """Return the resident memory of the process, in bytes."""
         return proc.rss_bytes(self._process.pid)
 
     def end(self) -> None:
-        """Have it leave the server and end; kill it if it doesn't."""
-        with contextlib.suppress(OSError, PeerFailed):  # it is gone already
+        """Let the worker clean up its broker and end; kill it if it does not end."""
+        with contextlib.suppress(OSError, PeerFailed):  # the process has ended already
             self.ask("end", calls=list(self._kind.endings))
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ class Peer:
 
 @contextlib.contextmanager
 def pair(kind: Kind, place: str, log: Path, *, room: int | None) -> Iterator[tuple[Peer, Peer]]:
-    """Start a sender and a receiver of a kind; both have ended afterwards."""
+    """Start a sender and a receiver of a kind. Both end with the block."""
     with contextlib.ExitStack() as stack:
         peers = []
         for _ in range(2):

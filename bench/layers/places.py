@@ -1,4 +1,4 @@
-"""A place of its own for each kind: a vhost, or a prefix of Redis keys. Nothing is left in either afterwards."""
+"""Separate place for each kind: a vhost, or a prefix of Redis keys. Both are removed afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.ports import listens
 
 
 def missing(kind: Kind) -> str:
-    """Say why a kind can't be measured here; an empty string if it can."""
+    """Return the reason why a kind can't be measured here; an empty string if it can."""
     if not kind.python.exists():
         return f"{kind.python} is missing; `{kind.how_to_make}` makes that environment"
     if kind.server == "rabbitmq":
@@ -22,7 +22,7 @@ def missing(kind: Kind) -> str:
 
 @contextlib.contextmanager
 def places(kinds: Iterable[Kind]) -> Iterator[dict[str, str]]:
-    """Make a place for each kind: {name: URL of a vhost, or prefix}."""
+    """Create a place for each kind: {name: URL of a vhost, or prefix}."""
     with contextlib.ExitStack() as stack:
         made = {}
         for kind in kinds:
@@ -41,7 +41,7 @@ def _prefix() -> Iterator[str]:
     try:
         yield prefix
     finally:
-        # The layers remove what is theirs; this is for processes that were killed.
+        # Layers delete their own keys; this deletes those of killed processes.
         with redis.Redis.from_url(REDIS_URL) as client:
             for key in client.scan_iter(match=f"{prefix}*", count=1000):
                 client.delete(key)

@@ -1,4 +1,4 @@
-"""The table, and the same as JSON."""
+"""Result table, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.layers.rows import ROWS, Figure
 
 
 def as_table(results: Mapping[str, Runs], kinds: Sequence[str]) -> str:
-    """Return a Markdown table: median (lowest–highest), and how many times as good as that peer ours is."""
+    """Return a Markdown table: median (lowest–highest), and × for our advantage over that peer."""
     peers = [kind for kind in kinds if kind != OURS]
     heads = ["", *([OURS] if OURS in kinds else []), *[head for peer in peers for head in (peer, "×")]]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
@@ -44,7 +44,7 @@ def as_json(results: Mapping[str, Runs], kinds: Sequence[str]) -> dict[str, Any]
 
 
 def behind(results: Mapping[str, Runs], kinds: Sequence[str]) -> list[str]:
-    """Return a line for each figure in which a peer is ahead of ours."""
+    """Return a line for each figure in which a peer is better than ours."""
     return [
         f"{ROWS[name].title}: {figure.title}: {1 / ratio['median']:.2f} × behind {peer}"
         for name, runs in results.items()

@@ -1,4 +1,4 @@
-"""What is measured. A row is one thing that a sender and a receiver process do, and the figures that come of it."""
+"""Rows of the benchmark. A row is a scenario for a sender and a receiver process, with the figures that it yields."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from bench.figures import Better, percentile
 from bench.layers.peer import Peer, PeerFailed
 
 ROOM = 60_000
-"""Messages that may wait where speed is compared and not what gets lost; channels_rabbitmq takes 65,535 at most."""
+"""Capacity for waiting messages in comparisons of speed, where nothing may be lost. channels_rabbitmq's limit is 65,535."""
 WARM_UP = 200
 QUIET_SECONDS = 2.0
-"""What has not come for so long counts as lost."""
+"""Seconds of silence after which missing messages count as lost."""
 MIB = 2**20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """How much of it."""
+    """Amounts of work."""
 
     seconds: float
-    """For which is sent at a rate, or as fast as possible."""
+    """Seconds for which messages are sent."""
     burst: int
     burst_groups: int
     groups: int
@@ -36,7 +36,7 @@ QUICK = Sizes(seconds=1, burst=10_000, burst_groups=500, groups=2_000, channels=
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """One number of a row."""
+    """One figure of a row."""
 
     title: str
     better: Better
@@ -45,14 +45,14 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """How to run it, and what comes of it."""
+    """A scenario and its figures."""
 
     title: str
     figures: Mapping[str, Figure]
     run: Callable[[Peer, Peer, str, Sizes], dict[str, float]]
-    """Called with sender, receiver and a prefix for names of groups."""
+    """Function of the sender, the receiver, a prefix for names of groups, and the sizes."""
     room: int | None = None
-    """Messages that may wait; ``None``: as the layer has it by default."""
+    """Capacity for waiting messages; ``None``: the default of the layer."""
 
 
 LOST = Figure(title="lost", better="less")
@@ -91,7 +91,7 @@ def _throughput(in_flight: int, *, web: bool) -> Run:
 
 
 def _receive_too(sender: Peer, prefix: str) -> None:
-    """Let the sender be what an ASGI process is: one that has channels and groups of its own."""
+    """Give the sender channels and groups of its own, as an ASGI process has."""
     sender.ask("join", prefix=f"{prefix}sender", groups=1, channels=1, at_once=1)
     sender.ask("listen")
 
@@ -115,7 +115,7 @@ def _flow(
     groups: int,
     channels: int,
 ) -> tuple[dict[str, float], list[int]]:
-    """Send as ordered to groups of the receiver; return the figures, and the latencies in nanoseconds.
+    """Send to groups of the receiver; return the figures, and the latencies in nanoseconds.
 
     Raises:
         PeerFailed: nothing arrived, so that there is nothing to compare.

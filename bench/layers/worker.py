@@ -1,6 +1,6 @@
-"""A process with a channel layer in it, which does what it is told: a line of JSON in, a line of JSON out.
+"""Process with one channel layer. Orders and answers are lines of JSON on stdin and stdout.
 
-Runs in the environment of its layer, so it takes nothing from this project but itself.
+It runs in the environment of its layer, so it imports no other module of this project.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TEXT = "x" * 100
 
 
 class Worker:
-    """Joins and receives, or sends. Each public method is an order that may be given."""
+    """Orders of the harness; each public method is one. A worker either joins and receives, or sends."""
 
     def __init__(self, backend: str, config: dict[str, Any]) -> None:
         module, _, name = backend.rpartition(".")
@@ -38,7 +38,7 @@ class Worker:
     # Receiving
 
     async def join(self, prefix: str, groups: int, channels: int, at_once: int) -> float:
-        """Make channels and put them in groups, group ``n`` going to channel ``n`` in turn; return the seconds."""
+        """Create channels and add them to groups, group ``n`` to channel ``n`` in turn; return the seconds."""
         started = time.monotonic()
         made: list[str] = [""] * channels
 
@@ -55,16 +55,16 @@ class Worker:
         return seconds
 
     async def listen(self) -> None:
-        """Receive on all channels from now on, each in a task of its own, as consumers do."""
+        """Start to receive on all channels, each in its own task, as consumers do."""
         self._receivers = [asyncio.ensure_future(self._receive(channel)) for channel in self._channels]
 
     async def forget(self) -> None:
-        """Forget what has come so far."""
+        """Reset the counters."""
         self._latencies_ns, self._last_ns, self._expected = [], 0, 0
         self._all_here.clear()
 
     async def received(self, count: int, quiet: float) -> dict[str, Any]:
-        """Return latencies and the time of the last message.
+        """Return the latencies, and the time of the last message.
 
         Waits until ``count`` messages have come since `forget`, or none for ``quiet`` seconds.
         """
@@ -80,7 +80,7 @@ class Worker:
         return {"latencies_ns": self._latencies_ns, "last_ns": self._last_ns}
 
     async def settle(self) -> None:
-        """Let go of what is garbage, before memory is measured."""
+        """Collect garbage before memory is measured."""
         gc.collect()
 
     async def _receive(self, channel: str) -> None:
@@ -91,10 +91,10 @@ class Worker:
             if len(self._latencies_ns) == self._expected:
                 self._all_here.set()
 
-    # Sending. The clock is that of the machine, so both processes have the same.
+    # Sending. All processes of a machine share the monotonic clock.
 
     async def send_at(self, prefix: str, groups: int, rate: float, seconds: float) -> dict[str, int]:
-        """Send at a steady rate, whether the ones before are done or not."""
+        """Send at a steady rate, whether earlier calls have returned or not."""
         count = int(rate * seconds)
         first_ns = time.monotonic_ns()
         tasks = []
@@ -107,7 +107,7 @@ class Worker:
         return {"sent": count, "first_ns": first_ns}
 
     async def send_for(self, prefix: str, groups: int, seconds: float, in_flight: int) -> dict[str, int]:
-        """Send as fast as possible for so long, with that many calls under way."""
+        """Send as fast as possible for ``seconds``, with ``in_flight`` concurrent calls."""
         first_ns = time.monotonic_ns()
         end_ns = first_ns + int(seconds * 1e9)
         sent = 0
@@ -122,7 +122,7 @@ class Worker:
         return {"sent": sent, "first_ns": first_ns}
 
     async def send_count(self, prefix: str, groups: int, count: int, in_flight: int) -> dict[str, int]:
-        """Send so many as fast as possible, with that many calls under way."""
+        """Send ``count`` messages as fast as possible, with ``in_flight`` concurrent calls."""
         first_ns = time.monotonic_ns()
         await _some_at_once(lambda n: self._send(f"{prefix}{n % groups}", time.monotonic_ns()), count, in_flight)
         return {"sent": count, "first_ns": first_ns}
@@ -133,7 +133,7 @@ class Worker:
     # The end
 
     async def end(self, calls: Sequence[str]) -> None:
-        """Stop receiving and leave the server."""
+        """Stop receiving, and call the methods that clean up the broker."""
         for task in self._receivers:
             task.cancel()
         await asyncio.gather(*self._receivers, return_exceptions=True)
@@ -142,7 +142,7 @@ class Worker:
 
 
 async def _some_at_once(work: Callable[[int], Awaitable[None]], count: int, at_once: int) -> None:
-    """Do ``work(n)`` for n below ``count``, with that many under way."""
+    """Call ``work(n)`` for each n below ``count``, with ``at_once`` concurrent calls."""
     numbers = iter(range(count))
 
     async def take() -> None:

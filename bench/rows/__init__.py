@@ -1,4 +1,4 @@
-"""What is measured."""
+"""Rows of the benchmark, by name."""
 
 from __future__ import annotations
 

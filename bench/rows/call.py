@@ -1,4 +1,4 @@
-"""What the app's functions cost whoever calls them."""
+"""Rows about the app's functions: their cost for the caller."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _publish(stage: Stage, name: str, sizes: Sizes) -> Values:
     kind = name.partition(",")[0]
     with _caller(stage, name) as caller, _Bound(stage.vhost(OURS.layer)) as bound:
         do = "publish_in_task" if name.endswith("Celery task") else "publish"
-        # A call that waits for its broker can't keep that pace, so there are fewer of them.
+        # A call that waits for its broker can't keep up that rate, so fewer calls are made.
         count = sizes.publishes if kind != "channels_redis" else sizes.publishes // 20
         called = caller.ask(do, kind=kind, count=count, rate=PER_SECOND)
         lost, seconds = bound.missing(count + 1) if kind != "channels_redis" else (0, 0.0)
@@ -52,7 +52,7 @@ def _publish(stage: Stage, name: str, sizes: Sizes) -> Values:
 
 
 class _Bound:
-    """A queue that keeps what goes to one user, so that it can be counted."""
+    """Queue that keeps the messages to one user, so that they can be counted."""
 
     def __init__(self, url: str) -> None:
         kombu: Any = import_module("kombu")  # has no types
@@ -70,7 +70,7 @@ class _Bound:
         self._connection.release()
 
     def missing(self, count: int) -> tuple[int, float]:
-        """Wait until so many are there, or no more come; return how many are missing, and the seconds."""
+        """Wait until ``count`` messages have come, or no more come; return the number of missing ones, and seconds."""
         started = last = time.monotonic()
         there = 0
         while there < count and time.monotonic() - last < QUIET_SECONDS:

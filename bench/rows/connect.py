@@ -1,4 +1,4 @@
-"""Sockets that are opened: how many a second, with sessions and without, and all at once."""
+"""Rows about opening sockets: rate with and without sessions, and all at once."""
 
 from __future__ import annotations
 

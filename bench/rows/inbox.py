@@ -1,4 +1,4 @@
-"""Questions to the inbox: what the pages that poll ask, and what the hub asks."""
+"""Rows about queries of the inbox: by polling pages, and by the hub."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.process import Process
 
 CLIENTS = 4
 UNREAD = 50
-"""Messages that a user who polls has not read."""
+"""Unread messages of a polling user."""
 SHORT, LISTED = "304 of ours", "a view that lists the unread"
 PATHS = {SHORT: "/notify/unread", LISTED: "/listed/"}
 WSGI_SERVERS = ("gunicorn", "uWSGI")
 WARM_UP = 40
-"""Requests that are not counted."""
+"""Requests before the measurement."""
 STORED_TITLE = "stored"
 OURS = KINDS["daphne: ours"]
 
 
 def _fill(stage: Stage, *, rows: int, read: str, title: str, users: int = USERS) -> None:
-    """Store messages for the users in turn, spread over a year; ``read`` is SQL."""
+    """Store messages for the users in turn, spread over a year; ``read`` is an SQL expression."""
     postgresql.execute(
         "INSERT INTO catmaid_notify_message (user_id, time, title, text, action, level, read) "
         f"SELECT 1 + n % {users}, now() - (n * interval '365 days' / {rows}), '{title}', 'A text of some length.', "
@@ -45,24 +45,24 @@ def _prepare_polling(stage: Stage, _sizes: Sizes) -> None:
 
 
 def store(stage: Stage, count: int) -> None:
-    """Store so many messages for all users, one in twenty unread."""
+    """Store ``count`` messages for all users, one in twenty unread."""
     _fill(stage, rows=count, read="n % 20 > 0", title=STORED_TITLE)
 
 
 def forget(stage: Stage) -> None:
-    """Remove all messages."""
+    """Delete all messages."""
     postgresql.execute("TRUNCATE catmaid_notify_message", stage.database)
 
 
 def ask(stage: Stage) -> Values:
-    """Return what questions to the inbox take, in milliseconds."""
+    """Return the milliseconds of each query of the inbox."""
     with Helper("bench.caller", python=RECOMMENDED, env=stage.env(OURS), log=stage.folder / "caller.log") as caller:
         values: Values = caller.ask("ask_inbox", users=USERS)
     return values
 
 
 def _wsgi_server(stage: Stage, name: str, port: int) -> Process:
-    """Start one worker, which answers one request after the other."""
+    """Start one worker, which answers requests one after another."""
     where, application = f"127.0.0.1:{port}", "bench.served.wsgi:application"
     command: list[str | Path] = [RECOMMENDED, "-m", "gunicorn", "-b", where, "--workers=1", "--no-control-socket"]
     if name == "uWSGI":
@@ -72,7 +72,7 @@ def _wsgi_server(stage: Stage, name: str, port: int) -> Process:
 
 
 def _poll(stage: Stage, name: str, sizes: Sizes) -> Values:
-    """Ask one WSGI worker as fast as it answers."""
+    """Poll one WSGI worker as fast as it answers."""
     path, _, server_name = name.partition(", ")
     port = free_port()
     server = _wsgi_server(stage, server_name, port)
@@ -92,7 +92,7 @@ def _poll(stage: Stage, name: str, sizes: Sizes) -> Values:
 
 
 class _Page:
-    """Asks as a page does behind nginx: a connection for each request. Plain bytes, so that asking costs little."""
+    """Client like nginx for a polling page: a connection for each request. Plain bytes keep its own cost low."""
 
     def __init__(self, port: int, path: str, cookie: str) -> None:
         self._port = port
@@ -104,10 +104,10 @@ class _Page:
             self._expected = b"304"
 
     def ask(self, count: int) -> None:
-        """Ask so many times.
+        """Send ``count`` requests.
 
         Raises:
-            ConnectionError: the answer is another one than that of the first time.
+            ConnectionError: an answer differs from the first one.
         """
         for _ in range(count):
             status = self._get().split(b" ", 2)[1]

@@ -1,4 +1,4 @@
-"""Messages on their way to open sockets: fan-out, one user each, a burst, many sockets."""
+"""Rows about pushes to open sockets: fan-out, one user each, a burst, many sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.stage import SignIn, Stage
 
 WARM_UP = 10
 QUIET_SECONDS = 3.0
-"""What has not come for so long counts as lost."""
+"""Seconds of silence after which missing messages count as lost."""
 KIB = 2**10
 
 
@@ -25,7 +25,7 @@ class NothingCame(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flow:
-    """So many sockets of so many users, and messages to these users in turn."""
+    """Load of a run: sockets, spread over users, and messages to these users in turn."""
 
     sockets: int
     users: int
@@ -33,23 +33,23 @@ class Flow:
     rate: float
     """Messages a second; 0: as fast as possible."""
     at_once: int = 50
-    """Sockets that are opened at a time."""
+    """Sockets that are opened concurrently."""
 
     @property
     def frames(self) -> int:
-        """That are to come."""
+        """Number of frames that must arrive."""
         return self.count * self.sockets // self.users
 
 
 def run(stage: Stage, kind: Kind, flow: Flow, *, sign_in: SignIn = "none") -> Values:
-    """Open the sockets, send, and return all that can be said about it."""
+    """Open the sockets, send the messages, and return all figures."""
     cookies = stage.sessions if sign_in == "session" else ()
     with (
         stage.server(kind, sign_in=sign_in) as server,
         stage.loader() as loader,
         stage.publisher(kind, server) as publisher,
     ):
-        # What the first sockets make the server load is not theirs.
+        # A few sockets first: the modules that they make the server import don't count as memory of a socket.
         open_sockets(loader, server, kind, Flow(sockets=10, users=10, count=0, rate=0), cookies)
         loader.ask("close")
         memory = _settled(server, kind)
@@ -80,7 +80,7 @@ def run(stage: Stage, kind: Kind, flow: Flow, *, sign_in: SignIn = "none") -> Va
 
 
 def open_sockets(loader: Helper, server: Server, kind: Kind, flow: Flow, cookies: Sequence[str] = ()) -> float:
-    """Open them, and return how many seconds that took.
+    """Open the sockets, and return the seconds that this took.
 
     Raises:
         ConnectionError: some could not be opened.
@@ -97,7 +97,7 @@ def open_sockets(loader: Helper, server: Server, kind: Kind, flow: Flow, cookies
 
 
 def _settled(server: Server, kind: Kind) -> int:
-    """Return the server's memory without what is garbage."""
+    """Return the memory of the server after a garbage collection, in bytes."""
     if kind.server != "nginx":
         server.order("settle")
     return server.rss_bytes()
@@ -144,7 +144,7 @@ def _burst(sizes: Sizes) -> Flow:
 
 
 def many(sockets: int) -> Callable[[Sizes], Flow]:
-    """Return what is done with that many sockets."""
+    """Return the load of a run with that many sockets."""
     return lambda sizes: Flow(sockets=sockets, users=sockets, count=int(200 * sizes.seconds), rate=200)
 
 
@@ -221,7 +221,7 @@ def _many(index: int, name: str, title: str, *, rounds: int) -> Row:
             Goal(figure="memory_kib", kind="daphne: ours", against="daphne: only sends", plus=6),
             Goal(figure="memory_kib", kind="uvicorn: ours", against="uvicorn: only sends", plus=6),
         ),
-        rounds=rounds,  # opening so many sockets takes longest of all
+        rounds=rounds,  # opening so many sockets takes longest
     )
 
 

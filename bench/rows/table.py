@@ -1,4 +1,4 @@
-"""What a row is: something to run with several kinds, the figures that come of it, and what they are to be."""
+"""Rows, figures and goals of the benchmark."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bench.stage import Stage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """How much of it."""
+    """Amounts of work."""
 
     seconds: float = 3
-    """For which messages are sent."""
+    """Seconds for which messages are sent."""
     sockets: int = 500
     many: tuple[int, ...] = (5_000, 10_000)
     burst: int = 10_000
     connects: int = 1_000
     publishes: int = 30_000
     messages: int = 300
-    """That are stored one by one."""
+    """Messages that are stored one by one."""
     users: int = 10_000
     stored: int = 1_000_000
     requests: int = 2_000
@@ -34,7 +34,7 @@ QUICK = Sizes(seconds=1.5, many=(2_000,), connects=300, publishes=10_000, messag
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """One number of a row."""
+    """One figure of a row."""
 
     title: str
     better: Better = "less"
@@ -43,9 +43,9 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """What a figure of one kind is to be: at most ``times`` that of ``against``, plus ``plus``; or ``plus`` alone.
+    """Limit for a figure of one kind: ``times`` the figure of ``against``, plus ``plus``. No ``against``: just ``plus``.
 
-    Where more is better it is "at least".
+    It is an upper limit, or a lower one for figures in which more is better.
     """
 
     figure: str
@@ -60,22 +60,22 @@ Values = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """How to run it with a kind, and what comes of it."""
+    """A scenario, the kinds that run it, and its figures."""
 
     name: str
     title: str
     kinds: tuple[str, ...]
-    """The first one is ours, with which the others are compared."""
+    """Kinds to run. The first one is ours, with which the others are compared."""
     figures: Mapping[str, Figure]
     run: Callable[[Stage, str, Sizes], Values]
     prepare: Callable[[Stage, Sizes], Any] = lambda _stage, _sizes: None
     """Called once, before the first run."""
     goals: tuple[Goal, ...] = ()
     rounds: int = 5
-    """Of the kinds that goals are about; all others are run in the first one only."""
+    """Rounds of the kinds that goals are about. All others run in the first round only."""
 
     @property
     def kinds_of_goals(self) -> list[str]:
-        """The kinds that goals are about."""
+        """Kinds that goals are about."""
         held = {name for goal in self.goals for name in (goal.kind, goal.against)}
         return [kind for kind in self.kinds if kind in held]

@@ -1,1 +1,1 @@
-"""The site that the servers of the bench serve, once with each of the applications that are compared."""
+"""Site that the measured servers serve, with one of the compared applications."""

@@ -1,6 +1,6 @@
-"""The applications that are compared, as a site would write them: ASGI applications for WebSockets.
+"""ASGI applications for WebSockets that are compared, as a site would write them.
 
-Each is made by a function that takes nothing, since each needs packages that not every environment has.
+A function without arguments makes each one, since each needs packages that not every environment has.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from bench.served import bare
 
 
 def ours() -> Any:
-    """Return this project's."""
+    """Return this project's application."""
     from catmaid_notify.realtime.consumers import UpdatesConsumer
 
     return UpdatesConsumer.as_asgi()
 
 
 def consumer() -> Any:
-    """Return Channels' usual consumer, with whatever layer is configured."""
+    """Return a usual consumer of Channels, with the configured layer."""
     from bench.served.consumer import Updates
 
     return Updates.as_asgi()
 
 
 def only_sends() -> Any:
-    """Return the one that shows the server's own cost."""
+    """Return an application that only sends, which shows the server's own cost."""
     return bare.application
 
 
 def eventstream() -> Any:
-    """Return nothing for WebSockets: django-eventstream is a view."""
+    """Return no application for WebSockets: django-eventstream is a view."""
     return None
 
 

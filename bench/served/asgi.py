@@ -1,6 +1,6 @@
-"""The site for an ASGI server, with the application that ``BENCH_APPLICATION`` names.
+"""ASGI entry point of the site, with the application that ``BENCH_APPLICATION`` names.
 
-``/bench/…`` is the harness's own: it asks for what only the process knows, and has the bare application send.
+``/bench/…`` belongs to the harness: it reports from inside of the process, and lets the bare application send.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ queries = 0
 
 
 class User:
-    """Whoever the address says: the site asks nobody."""
+    """User with the primary key in the address. No database is queried."""
 
     is_authenticated = True
 
@@ -40,7 +40,7 @@ class User:
 
 
 def anybody(inner: Any) -> Any:
-    """Take the user from the address."""
+    """Return a middleware that takes the user from the address."""
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await inner({**scope, "user": User(int(bare.value(scope, "user")))}, receive, send)
@@ -54,7 +54,7 @@ def _websocket() -> Any:
         return inner
     if not WITH_SESSIONS:
         return anybody(inner)
-    # Ours reads the session itself.
+    # Our application reads the session itself.
     return inner if KIND == "ours" else AuthMiddlewareStack(inner)
 
 
@@ -66,7 +66,7 @@ def _count(execute: Any, sql: str, parameters: Any, many: Any, context: Any) -> 
 
 def _install(**arguments: Any) -> None:
     wrappers = arguments["connection"].execute_wrappers
-    if _count not in wrappers:  # it is the same one each time that it connects
+    if _count not in wrappers:  # the signal comes for each new connection; one wrapper is enough
         wrappers.append(_count)
 
 
@@ -88,7 +88,7 @@ _inner = {"websocket": _websocket(), "http": get_asgi_application()}
 
 
 async def application(scope: dict[str, Any], receive: bare.Receive, send: bare.Send) -> None:
-    """Serve the site, and the harness."""
+    """Serve the site, and the URLs of the harness."""
     if scope["type"] == "http" and scope["path"].startswith("/bench/"):
         body = json.dumps(await _orders(scope)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

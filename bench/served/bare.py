@@ -1,4 +1,4 @@
-"""An application that only sends: what it takes is the server's own cost."""
+"""Application that only sends, to measure the server's own cost."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ sockets: defaultdict[int, list[Send]] = defaultdict(list)
 
 
 def value(scope: dict[str, Any], name: str) -> str:
-    """Return a value from the query."""
+    """Return a value of the query string."""
     query: str = scope["query_string"].decode()
     return parse_qs(query)[name][0]
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Accept a socket and keep it."""
+    """Accept a socket and keep it open."""
     await receive()
     await send({"type": "websocket.accept"})
     mine = sockets[int(value(scope, "user"))]
@@ -37,12 +37,12 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 async def push(group: int, text: str) -> None:
     """Send a frame to all sockets of a user."""
     for send in sockets[group]:
-        with contextlib.suppress(Exception):  # it has gone
+        with contextlib.suppress(Exception):  # the client has closed the socket
             await send({"type": "websocket.send", "text": text})
 
 
 async def flow(count: int, rate: float, groups: int) -> pace.Sent:
-    """Send so many messages to the users in turn, in this process: no broker, no publisher."""
+    """Send ``count`` messages to the users in turn from this process, without broker and publisher."""
     started = pace.now_ns()
     for first, last in pace.ticks(count, rate):
         await asyncio.sleep(max(0.0, started / 1e9 + first / rate - pace.now_ns() / 1e9) if rate else 0)

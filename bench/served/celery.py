@@ -1,4 +1,4 @@
-"""The site's Celery application, with a task that sends."""
+"""Celery application of the site, with a task that sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 
 @app.task(ignore_result=False)
 def publish(kind: str, count: int, rate: float) -> Any:
-    """Send so many events at that rate, and return what that took."""
-    from bench import calls  # Django is set up by now
+    """Send ``count`` events at ``rate`` a second, and return the durations."""
+    from bench import calls  # after Celery has set up Django
 
     return calls.publish(kind, count, rate)

@@ -1,4 +1,4 @@
-"""A user's pages with Channels' own means: a consumer, a channel and a group membership for each socket."""
+"""Usual consumer of Channels: a channel and a group membership for each socket."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 
 class Updates(AsyncWebsocketConsumer):
-    """Sends what goes to the user's group."""
+    """Consumer that sends the messages of the user's group."""
 
     async def connect(self) -> None:
-        """Join the group of whoever is signed in."""
+        """Join the group of the signed-in user."""
         user = self.scope["user"]
         if not user.is_authenticated:
             await self.close()
@@ -21,7 +21,7 @@ class Updates(AsyncWebsocketConsumer):
         await self.accept()
 
     async def disconnect(self, _code: int) -> None:
-        """Leave it."""
+        """Leave the group."""
         if hasattr(self, "group"):
             await self.channel_layer.group_discard(self.group, self.channel_name)
 

@@ -1,4 +1,4 @@
-"""``python -m bench.served.fill <users>``: makes so many users with a session each, and prints their cookies."""
+"""``python -m bench.served.fill <users>``: creates users 1, 2, 3 … with a session each, and prints the cookies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import django
 
 
 def main(count: int) -> list[str]:
-    """Do it; the users are 1, 2, 3 …"""
+    """Create the users and sessions, and return the cookies."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
     from django.contrib.sessions.backends.db import SessionStore

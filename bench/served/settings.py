@@ -1,4 +1,4 @@
-"""Settings of the bench's site; what differs from kind to kind comes from the environment."""
+"""Settings of the site. Values that differ between kinds come from the environment."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ROOT_URLCONF = "bench.served.urls"
 WSGI_APPLICATION = "bench.served.wsgi.application"
 ASGI_APPLICATION = "bench.served.asgi.application"
 STATIC_URL = "/static/"
-# As a site has it that cares for speed: Django's default opens a connection to PostgreSQL for each request.
+# A site that cares for speed keeps connections open; Django's default opens one for each request.
 DATABASES = {"default": {**postgresql.django_settings(os.environ["BENCH_DATABASE"]), "CONN_MAX_AGE": 60}}
 CHANNEL_LAYERS = {"default": layer} if (layer := json.loads(os.environ.get("BENCH_LAYER", "{}"))) else {}
 CELERY_BROKER_URL = os.environ.get("BENCH_AMQP_URL", "memory://")
-# The fan-out is to one user, with more pages than anybody has.
+# The fan-out row opens more sockets for one user than anybody has pages.
 CATMAID_NOTIFY_SOCKETS_PER_USER = 100_000
 EVENTSTREAM_REDIS = {"host": "127.0.0.1", "port": 6379, "db": 0}

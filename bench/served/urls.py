@@ -1,4 +1,4 @@
-"""The site's own addresses, and those of the peer that is a view."""
+"""URLs of the site, and those of the peer that is a view."""
 
 from __future__ import annotations
 

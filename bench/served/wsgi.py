@@ -1,4 +1,4 @@
-"""The site for a WSGI server."""
+"""WSGI entry point of the site."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What following costs a server: one topic for many, many topics for one each, many topics on one socket."""
+"""Benchmark of topics: one topic with many followers, many topics with one each, many topics on one socket."""

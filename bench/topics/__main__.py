@@ -1,4 +1,4 @@
-"""Measure what following costs: ``python -m bench.topics --help``."""
+"""Benchmark of topics: ``python -m bench.topics --help``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.site import Site
 
 SERVERS: Final = ("daphne", "uvicorn")
 SETTLE_SECONDS: Final = 3.0
-"""For what a server does after the last socket has come: writing down who is there, taking memory back."""
+"""Seconds for the work of a server after the last socket has opened: storing presence, freeing memory."""
 PUBLISH: Final = """
 import time
 due = time.monotonic()
@@ -38,7 +38,7 @@ SETTINGS: Final = {
 
 
 def main() -> None:
-    """Print a table, a row for each load and server."""
+    """Print a table with a row for each load and server."""
     options = _options()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -56,15 +56,17 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.topics", description=__doc__)
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
-    parser.add_argument("--followers", type=int, default=5000, help="of one topic, and topics with one each")
-    parser.add_argument("--topics", type=int, default=1000, help="on one socket")
+    parser.add_argument(
+        "--followers", type=int, default=5000, help="followers of one topic, and topics with one follower"
+    )
+    parser.add_argument("--topics", type=int, default=1000, help="topics on one socket")
     parser.add_argument("--rate", type=float, default=20, help="messages a second into the one topic")
-    parser.add_argument("--seconds", type=float, default=10, help="of publishing")
+    parser.add_argument("--seconds", type=float, default=10, help="duration of publishing")
     return parser.parse_args()
 
 
 async def _crowd(site: Site, pid: int, options: argparse.Namespace, server: str) -> str:
-    """One topic that all follow."""
+    """Measure one topic that all sockets follow."""
     clients = await _connected(site, options.followers)
     topics = [(client, 0) for client in clients]
     count = int(options.rate * options.seconds)
@@ -73,7 +75,7 @@ async def _crowd(site: Site, pid: int, options: argparse.Namespace, server: str)
 
 
 async def _many(site: Site, pid: int, options: argparse.Namespace, server: str) -> str:
-    """As many topics, with one follower each."""
+    """Measure as many topics as sockets, with one follower each."""
     clients = await _connected(site, options.followers)
     topics = [(client, number) for number, client in enumerate(clients)]
     what = f"{len(clients)} topics, 1 follower each, 500 messages/s"
@@ -81,7 +83,7 @@ async def _many(site: Site, pid: int, options: argparse.Namespace, server: str) 
 
 
 async def _one_socket(site: Site, pid: int, options: argparse.Namespace, server: str) -> str:
-    """Many topics on one socket."""
+    """Measure many topics on one socket."""
     [client] = await _connected(site, 1)
     topics = [(client, number) for number in range(options.topics)]
     what = f"{options.topics} topics on 1 socket, 500 messages/s"

@@ -1,4 +1,4 @@
-"""WebSocket clients that cost so little that one process can hold thousands: they count frames, and time some."""
+"""Cheap WebSocket clients, thousands in one process. They count frames, and time some of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, Final
 from catmaid_notify.protocol import SUBPROTOCOL
 
 AT_ONCE: Final = 100
-"""Handshakes under way at the same time."""
+"""Concurrent handshakes."""
 SECONDS: Final = 300.0
 PING: Final = 9
-"""Of the WebSocket protocol: servers drop who does not answer."""
+"""Opcode of a WebSocket ping. Servers close sockets that don't answer it."""
 PONG: Final = 10
 
 
 class Client(asyncio.Protocol):
-    """One socket. Reads frames of a server, which are not masked, and takes the end of the handshake for the first."""
+    """One socket. It reads unmasked frames; the end of the handshake counts as the first one."""
 
     def __init__(self, *, times: bool) -> None:
         self.frames = 0
@@ -33,11 +33,11 @@ class Client(asyncio.Protocol):
         self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep it, for what is sent."""
+        """Keep the transport for sending."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Count the whole frames."""
+        """Count the whole frames of the received bytes."""
         self._buffer += data
         if not self._is_open:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
@@ -49,7 +49,7 @@ class Client(asyncio.Protocol):
         self._read()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let who waits for frames hear of it."""
+        """Wake the tasks that wait for frames."""
         self._is_lost = True
 
     def say(self, event: str, **fields: Any) -> None:
@@ -59,7 +59,7 @@ class Client(asyncio.Protocol):
         self._transport.write(b"\x81" + length + bytes(4) + text)
 
     async def got(self, count: int) -> None:
-        """Wait for so many frames in all."""
+        """Wait for ``count`` frames in all."""
         async with asyncio.timeout(SECONDS):
             while self.frames < count and not self._is_lost:  # noqa: ASYNC110 - an event a frame would cost more than the frame
                 await asyncio.sleep(0.01)
@@ -67,7 +67,7 @@ class Client(asyncio.Protocol):
             raise ConnectionError(f"The server has closed a socket after {self.frames} of {count} frames.")
 
     def close(self) -> None:
-        """Go away."""
+        """Close the connection."""
         self._transport.abort()
 
     def _read(self) -> None:
@@ -90,7 +90,7 @@ class Client(asyncio.Protocol):
 
 
 async def connect(port: int, cookie: str, count: int) -> list[Client]:
-    """Open so many sockets, and return when all were greeted."""
+    """Open ``count`` sockets, and return them when all have got their hello."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> Client:
@@ -110,6 +110,6 @@ async def connect(port: int, cookie: str, count: int) -> list[Client]:
 
 
 async def all_got(clients: Iterable[Client], count: int) -> None:
-    """Wait until each has so many frames in all."""
+    """Wait until each client has ``count`` frames in all."""
     for client in clients:
         await client.got(count)

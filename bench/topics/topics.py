@@ -1,4 +1,4 @@
-"""The topics of the measured site, which has this package among its apps."""
+"""Topics of the measured site, which has this package among its apps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from catmaid_notify import topics
 
 
 def may_follow_many(users: list[Any], **_parameters: Any) -> list[Any]:
-    """Everybody."""
+    """Let everybody follow."""
     return users
 
 
