@@ -95,7 +95,7 @@ class Runs:
         return Summary.of(ours.values[figure] - theirs.values[figure] for ours, theirs in self._pairs(kind, peer))
 
     def advantage(self, figure: str, better: Better, kind: str, peer: str) -> Summary | None:
-        """Return the factor by which ``kind`` is better than ``peer``, one for each round, summarised. 1: they are equal.
+        """Return the factor by which ``kind`` is better than ``peer``, one for each round, summarised; 1 for equals.
 
         ``None`` if a value is 0, so that there is no ratio.
 

@@ -1,1 +1,1 @@
-"""What happens to messages when something fails: load, faults one after another, and a checker over the logs."""
+"""Fault injection: load, faults one after another, and a checker that judges the messages by the logs."""

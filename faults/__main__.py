@@ -1,7 +1,7 @@
-"""``python -m faults``: the whole matrix of faults, or some of it. What `make faults` runs.
+"""``python -m faults``: runs all faults, or some of them. ``make faults`` calls it.
 
-Faults that take long have an installation of their own, beside the one that all others happen to: each such lane is a
-process that runs this command again. SIGTERM and SIGINT end them, and all that they have started.
+Faults that take long run in lanes of their own, each with its own installation. Each lane is a process that runs this
+command again. SIGTERM and SIGINT end all lanes, and everything that they have started.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from faults.world import SMALL, Plan
 from tests.support.process import ROOT
 
 WHOLE = ("main", "second")
-"""Lanes with all the clients and tabs; both have about half of the faults that need no longer than some minutes."""
+"""Lanes with all clients and tabs. The faults that need no longer than some minutes are split between them."""
 BESIDE = replace(SMALL, users=15)
-"""Who is there in the lanes beside them, which hold what takes longest."""
+"""Size of the other lanes, which hold the slowest faults."""
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
-    parser.add_argument("--only", metavar="F08,F12", help="these faults; without it, all")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="of the load's chances")
-    parser.add_argument("--short", action="store_true", help="small and quick, as in `make test`")
-    parser.add_argument("--soak", type=float, default=3, metavar="MINUTES", help="how long F33 takes, 3 by default")
-    parser.add_argument("--keep", type=Path, help="a folder for the logs of all processes")
-    parser.add_argument("--markdown", type=Path, help="a file to put the table into: docs/guarantees.md")
+    parser.add_argument("--only", metavar="F08,F12", help="ids of faults to run; default: all")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="seed for all random choices")
+    parser.add_argument("--short", action="store_true", help="run a small and quick version, as in `make test`")
+    parser.add_argument("--soak", type=float, default=3, metavar="MINUTES", help="duration of F33, 3 by default")
+    parser.add_argument("--keep", type=Path, help="folder for the logs of all processes")
+    parser.add_argument("--markdown", type=Path, help="file for the table, such as docs/guarantees.md")
     parser.add_argument("--lane", help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.names = sorted(given.only.upper().split(",") if given.only else FAULTS)
@@ -47,11 +47,11 @@ def arguments() -> argparse.Namespace:
 
 
 async def run_lanes(given: argparse.Namespace) -> list[list[str]]:
-    """Run each lane in a process of its own, side by side; return the rows of the table in the order of the faults."""
+    """Run each lane in its own process, in parallel; return the rows of the table in the order of the faults."""
     lanes: dict[str, list[str]] = {}
     for name in given.names:
         lanes.setdefault(FAULTS[name].lane, []).append(name)
-    async with asyncio.TaskGroup() as group:  # which waits for all of them, also when this is cancelled
+    async with asyncio.TaskGroup() as group:  # waits for all lanes, also when this is cancelled
         running = [group.create_task(_lane(given, lane, names)) for lane, names in lanes.items()]
     return sorted(row for lane in running for row in lane.result())
 
@@ -80,7 +80,7 @@ async def _lane(given: argparse.Namespace, lane: str, names: list[str]) -> list[
 def run_here(given: argparse.Namespace) -> None:
     """Run one lane, and print its rows as JSON."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16_384), most))  # 1,000 clients have 1,000 sockets
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16_384), most))  # 1,000 clients need 1,000 sockets
     plan = Plan(seed=given.seed, short=given.short, soak_seconds=60 * given.soak)
     if given.short:
         plan = replace(plan, size=SMALL)
@@ -93,7 +93,7 @@ def run_here(given: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run what the command line asks for; return the exit code."""
+    """Run the faults that the command line names; return the exit code."""
     given = arguments()
     if given.lane:
         run_here(given)

@@ -1,4 +1,4 @@
-"""People who are signed in no longer: their sockets must end with their sign-in."""
+"""Faults of accounts: sockets must close when their sign-in ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def signed_out(world: World) -> Sequence[Criterion]:
     people = {name: await _Person.arrive(world, name) for name in [*BY_SIGNAL, *OTHERWISE]}
     try:
         await world.until(lambda: all(person.client.state == "live" for person in people.values()), 30)
-        # Those first that only a round finds: for what follows at once, no round is near.
+        # First the ends that only a periodic round finds. So no round is near when the others must be found at once.
         rounds = await asyncio.gather(*[people[name].end(code, 90) for name, code in OTHERWISE.items()])
         signals = await asyncio.gather(*[people[name].end(code, 10) for name, code in BY_SIGNAL.items()])
         for person in people.values():
@@ -54,7 +54,7 @@ async def signed_out(world: World) -> Sequence[Criterion]:
     world.phase("after")
     messages = sum(len(person.shown) for person in people.values())
     return [
-        # A busy machine may take longer, and still the next round was not what closed them all.
+        # A busy machine gets more time, but less than until the next round, which would close them all.
         Measure(what="closed by signal after", value=max(signals), most=world.span(2, 4)),
         Measure(what="otherwise after", value=max(rounds), most=world.limit(60, "SESSION_CHECK_SECONDS")),
         Measure(what="messages to them afterwards", value=messages, most=0, unit=""),
@@ -62,7 +62,7 @@ async def signed_out(world: World) -> Sequence[Criterion]:
 
 
 class _Person:
-    """Somebody with a page open."""
+    """A signed-in user with an open page."""
 
     def __init__(self, world: World, user: User) -> None:
         self._world = world
@@ -87,10 +87,10 @@ class _Person:
         await self._world.console(self._world.site.run, code, pk=self._user.pk, cookie=self._user.cookie)
 
     async def end(self, code: str, seconds: float) -> float:
-        """End the sign-in; return after how many seconds the socket was closed, or infinity."""
+        """End the sign-in; return the seconds until the socket was closed, or infinity."""
         await self._run(SESSION + code)
         return await self._world.until(lambda: self.client.state == "signedout", seconds)
 
     async def be_sent_a_message(self) -> None:
-        """Be sent one that nobody may see."""
+        """Send this user a message that nobody may see."""
         await self._run(MESSAGE)

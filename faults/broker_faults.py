@@ -23,7 +23,7 @@ NO_ALARM = ("set_vm_memory_high_watermark", "0.6")
 DISK_ALARM = ("set_disk_free_limit", "100000GB")
 NO_DISK_ALARM = ("set_disk_free_limit", "1MB")
 REPAIRED_SECONDS = BUSY_SECONDS + WATCH_SECONDS + WATCH_WAIT_SECONDS
-"""The layer finds out by a message to itself, in a short run, too."""
+"""Limit for the repair of bindings. The layer notices lost ones by a message to itself, which no setting shortens."""
 
 
 @fault("F08", "broker restarted by rabbitmqctl", after=20)
@@ -128,13 +128,13 @@ async def alarms(world: World) -> Sequence[Criterion]:
         if entry.kind == "acked" and entry.run == run and entry.at < healed:
             (during if entry.at > marks[0] else before).append(entry.seconds)
     flood = max(_burst([at for at in client.pushes if at > healed]) for client in world.clients)
-    # In a short run the machine counts for more than the app: what may not happen is that the caller waits for a push.
+    # In a short run the machine matters more than the app. The limit shows that the caller doesn't wait for a push.
     most_ms = 1000 * world.span(0.1, 1.5)
     most_pushes = world.span(100, 30)
     slower_ms = 1000 * (p99(during) - p99(before))
     return [
         Measure(what="notify_user p99 slower by", value=slower_ms, most=most_ms, unit="ms"),
-        # A short run creates too little for that.
+        # A short run creates too few messages for a limit.
         Measure(what="messages waiting in the broker", value=depth, most=world.span(10_000, math.inf), unit=""),
         Measure(what="pushes to a client in the busiest second afterwards", value=flood, most=most_pushes, unit=""),
     ]
@@ -146,7 +146,7 @@ async def _waiting(world: World) -> int:
 
 
 def _burst(times: list[float]) -> int:
-    """Return how many of the times lie within one second at most."""
+    """Return the largest number of times that lie within one second."""
     return max((sum(at <= other < at + 1 for other in times) for at in times), default=0)
 
 
@@ -179,7 +179,7 @@ async def undermined(world: World) -> Sequence[Criterion]:
     limit = world.span(30, REPAIRED_SECONDS)
 
     def repaired(verdict: Verdict) -> Measure:
-        # What the next deed breaks does not count against this one.
+        # Messages after the next phase are affected by its fault.
         slowest = max(slow_until(verdict, begin, until=end) for begin, end in marks)
         return Measure(what="repaired after", value=slowest, most=limit)
 
@@ -191,14 +191,14 @@ async def undermined(world: World) -> Sequence[Criterion]:
 
 
 async def _mark(world: World) -> tuple[float, float]:
-    """Let some time pass, and return when it began and ended."""
+    """Let some time pass, and return its begin and end."""
     began = time.monotonic()
     await world.load(32, REPAIRED_SECONDS)
     return began, time.monotonic()
 
 
 def _accepted(world: World) -> int:
-    """Return how many connections the broker has accepted so far."""
+    """Return the number of connections that the broker has accepted so far."""
     return sum(
         text.read_text(errors="replace").count("accepting AMQP") for text in world.broker.folder.glob("log/*.log")
     )

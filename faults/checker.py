@@ -1,4 +1,4 @@
-"""Judges a run by what was written down: lost, unexpected and duplicated messages, and times to show. Pure."""
+"""Checker of a run: lost, unexpected and duplicated messages, and times to show, from the journals. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from faults.journal import Entry
 
 SLOW_SECONDS = 2.0
-"""A message that takes longer was not simply pushed."""
+"""Seconds after which a message counts as slow: an ordinary push is faster."""
 AT_ONCE_SECONDS = 1.0
-"""What a push may take on a busy machine."""
+"""Seconds that a push may take on a busy machine."""
 SOURCES = {"web", "worker", "script"}
-"""All producers."""
+"""Names of all producers."""
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, math.inf)
-"""Upper ends of the bars of a histogram, in seconds."""
+"""Upper ends of a histogram's bars, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Showing:
-    """One message that one viewer had to show, and did."""
+    """A message that a viewer had to show, and has shown."""
 
     viewer: str
     number: str
     acked: float
     seconds: float
-    """From commit to show."""
+    """Seconds from the commit to the showing."""
     via: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What came of a run."""
+    """Result of a run."""
 
     lost: list[tuple[str, str]] = field(default_factory=list)
     """(viewer, message): committed while the viewer was there, and never shown by it."""
@@ -52,12 +52,12 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing was lost, unexpected or shown twice."""
+        """True if no message was lost, unexpected or shown twice."""
         return not (self.lost or self.unexpected or self.duplicated)
 
     @property
     def seconds(self) -> list[float]:
-        """All times to show."""
+        """Times to show of all messages, in seconds."""
         return [showing.seconds for showing in self.showings]
 
 
@@ -78,7 +78,7 @@ def check(entries: Iterable[Entry], run: str) -> Verdict:
     showings, lost = [], []
     for viewer, joining in joined.items():
         for number, ack in acked.items():
-            # What was there before a page was opened is in its list, and nothing that it had to show as new.
+            # A page lists the messages that existed before it was opened; it doesn't show them as new.
             if ack.user != joining.user or ack.at < joining.at:
                 continue
             showing = first.get((viewer, number))
@@ -106,22 +106,25 @@ def check(entries: Iterable[Entry], run: str) -> Verdict:
 
 
 def _showing(shown: Entry, ack: Entry) -> Showing:
-    # A push can be faster than its sender's writing down that it has committed.
+    # A push can arrive before its sender has written that the commit is done.
     seconds = max(0.0, shown.at - ack.at)
     return Showing(viewer=shown.viewer, number=shown.number, acked=ack.at, seconds=seconds, via=shown.note)
 
 
 def slow_until(verdict: Verdict, since: float, *, until: float = math.inf) -> float:
-    """Return for how many seconds after ``since`` messages were committed that took longer than `SLOW_SECONDS` to show.
+    """Return the seconds from ``since`` to the last commit of a slow message, by `SLOW_SECONDS`; 0 if none was slow.
 
-    That is how long pushing took to work again; 0 where it did at once. Messages from ``until`` on don't count.
+    This is the time that pushing took to work again. Messages from ``until`` on don't count.
     """
     slow = [one.acked for one in verdict.showings if since <= one.acked < until and one.seconds > SLOW_SECONDS]
     return max(slow, default=since) - since
 
 
 def came_at_once(entries: Iterable[Entry], run: str, begin: float, end: float) -> bool:
-    """Return whether all that every producer has created in a span of time was shown within `AT_ONCE_SECONDS`."""
+    """Return true if all producers have created messages from ``begin`` to ``end``, and each was shown at once.
+
+    "At once" is within `AT_ONCE_SECONDS`.
+    """
     everything = list(entries)
     acked = {one.number for one in everything if one.kind == "acked" and one.run == run and begin <= one.at < end}
     if not {number.split(".")[1].rstrip("0123456789") for number in acked} >= SOURCES:
@@ -132,7 +135,7 @@ def came_at_once(entries: Iterable[Entry], run: str, begin: float, end: float) -
 
 
 def histogram(seconds: Sequence[float]) -> list[int]:
-    """Return how many of the times fall into each of `BUCKETS`."""
+    """Return the number of times in each of `BUCKETS`."""
     counts = [0] * len(BUCKETS)
     for value in seconds:
         counts[next(index for index, end in enumerate(BUCKETS) if value <= end)] += 1
@@ -140,7 +143,7 @@ def histogram(seconds: Sequence[float]) -> list[int]:
 
 
 def in_phases(verdict: Verdict, phases: Sequence[tuple[float, str]]) -> dict[str, list[float]]:
-    """Return the times to show by the phase in which a message was committed; a phase is its begin and its name."""
+    """Return the times to show, by the phase in which the message was committed. A phase is its begin and its name."""
     found: dict[str, list[float]] = {name: [] for _, name in phases}
     for showing in verdict.showings:
         name = next((name for begin, name in reversed(phases) if showing.acked >= begin), None)

@@ -1,7 +1,7 @@
-"""A client without a browser that does what the browser client does: a socket, a sync when it is up, polls without one.
+"""Protocol client without a browser: it keeps a socket, syncs when the socket is up, and polls without one.
 
-Written from the protocol, not from the JavaScript, with the same waiting times (`faults.timings`): where both
-agree with the checker, neither hides a mistake of the other.
+It is written from the protocol and not from the JavaScript, with the same timings (`faults.timings`). So a mistake in
+one of the two clients shows as a difference between them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tests.support.sockets import SUBPROTOCOL
 CROWDED, THROTTLED = (4409, 4412), (4429,)
 SIGNED_OUT, OTHER_USER = 4401, 4410
 Shown = Callable[[str, str], None]
-"""Called with a message's title and how it came."""
+"""Called with the title of a message and its way: "push" or "sync"."""
 
 
 class Client:
-    """One viewer. ``state`` is connecting, live, waiting, polling or signedout, as in the browser."""
+    """One viewer. ``state`` is connecting, live, waiting, polling or signedout, as in the browser client."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class Client:
         self.port = port
         self.state = "connecting"
         self.code: int | None = None
-        """With which the last socket was closed."""
+        """Close code of the last socket."""
         self.frames = 0
-        """That came, pings included."""
+        """Number of received frames, pings included."""
         self.pushes: list[float] = []
-        """When a message came by the socket, known ones too."""
+        """Times of messages that came by the socket, including known ones."""
         self.last_sync = -1e9
         self.syncs: list[float] = []
-        """When the inbox was asked."""
+        """Times of requests to the inbox."""
         self.live_since = -1e9
-        """When the latest socket had said hello, and the inbox was asked after it."""
+        """Time at which the latest socket was ready: after its hello and the sync that follows."""
         self.connects: list[float] = []
         self._cookie = cookie
         self._timings = timings
@@ -74,11 +74,11 @@ class Client:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin, as a page that has been loaded."""
+        """Start, as a loaded page does."""
         self._tasks = [asyncio.ensure_future(self._connect_forever()), asyncio.ensure_future(self._sync_forever())]
 
     async def stop(self) -> None:
-        """End, as a tab that is closed."""
+        """Stop, as a closed tab does."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -95,7 +95,7 @@ class Client:
         self._changed(state)
         self._wake.set()
 
-    # The socket
+    # -- The socket
 
     async def _connect_forever(self) -> None:
         failures, probes, trouble_since = 0, 0, time.monotonic()
@@ -117,7 +117,7 @@ class Client:
                 is_silent = self.code is None and self.state == "live"
                 self._set("waiting")
                 if is_silent:
-                    self._want_sync()  # what was sent in the meantime has not arrived
+                    self._want_sync()  # messages sent in the meantime have not arrived
                 cap = min(self._ms("reconnectCapMs"), self._ms("reconnectBaseMs") * 2 ** (failures - 1))
                 wait = self._ms("reconnectFloorMs") + self._random.random() * cap
                 self._poll_at(trouble_since + self._ms("giveUpMs"))
@@ -145,7 +145,7 @@ class Client:
         asyncio.get_running_loop().call_later(max(0, when - time.monotonic()), give_up)
 
     async def _connection(self, trouble_since: float) -> float:
-        """Hold one socket until it ends; return for how long it was up."""
+        """Hold one socket until it closes; return the seconds for which it was up."""
         began, self.code = time.monotonic(), None
         self.connects.append(began)
         if self.state == "waiting":
@@ -160,7 +160,7 @@ class Client:
                     subprotocols=[Subprotocol(SUBPROTOCOL)],
                     additional_headers={"Cookie": self._cookie},
                     open_timeout=None,
-                    ping_interval=None,  # browsers send none
+                    ping_interval=None,  # browsers send no pings
                     close_timeout=0.2,
                     proxy=None,
                 )
@@ -173,7 +173,7 @@ class Client:
         except ConnectionClosed as closed:
             self.code = closed.rcvd.code if closed.rcvd else 1006
         except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError):
-            pass  # a browser tells its scripts nothing else either
+            pass  # a browser gives scripts no further details either
         finally:
             up, self._up = self._up, False
             if self._socket is not None:
@@ -218,7 +218,7 @@ class Client:
             await socket.send(json.dumps({"event": "ping", "payload": {"nonce": "c"}}))
             return await self._next(socket)
 
-    # The unread set
+    # -- The unread set
 
     def _want_sync(self) -> None:
         self._wanted = True

@@ -1,4 +1,4 @@
-"""Faults of those who look: pages that sleep, people who leave, clients that don't read, all of them at once."""
+"""Faults of clients: sleeping pages, switched users, clients that don't read, and all of them at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def pages_asleep(world: World) -> Sequence[Criterion]:
     if world.tabs and contexts:
         for user in (world.users[-1], world.users[len(contexts) - 1]):
             await world.tabs.switch(contexts[-1], user)
-            world.link.cut()  # the next handshake is another user's
+            world.link.cut()  # forces a new handshake, which has the cookie of the other user
             await asyncio.sleep(world.span(20, 3))
     world.phase("after")
     most = world.limit(20, "leaderQuietMs", "leaderAnswerMs")
@@ -43,9 +43,10 @@ async def pages_asleep(world: World) -> Sequence[Criterion]:
 
 
 async def _freeze(world: World, number: int, context: BrowserContext) -> float:
-    """Stop the page that has the socket, put another one away, hide the third; return when that one had a socket.
+    """Freeze the page that has the socket, navigate another one away, and hide the third.
 
-    Playwright's pages never freeze by themselves, and say nothing before they stop here: that is the harder case.
+    Returns the seconds until that third page had a socket. Playwright's pages never freeze by themselves. The debugger
+    stops a page without any event before, which is the harder case.
     """
     browser = f"browser{number}"
     await world.until(lambda: len(world.tabs_live(browser)) == 1, LIVE_SECONDS_SHORT)
@@ -65,14 +66,14 @@ async def _freeze(world: World, number: int, context: BrowserContext) -> float:
     await cover.close()
     await session.send("Debugger.resume")
     await session.detach()
-    await away.evaluate("history.back()")  # Playwright's own waits for a load, and there is none
+    await away.evaluate("history.back()")  # go_back() would wait for a load event, which never comes
     return took
 
 
 @fault("F29", "1,000 clients come back at once", after=15)
 async def herd(world: World) -> Sequence[Criterion]:
     count = int(world.span(1000, 40))
-    # On a slow machine pages may be away for minutes; they show the newest hundred of what has come, by design.
+    # On a slow machine pages may be away for minutes. They then show only the newest hundred messages, by design.
     world.order(world.run, share=world.span(0.2, 1))
     await _restart_counting(world)
     herd = world.add_clients(count, port=world.nginx.port)
@@ -90,13 +91,13 @@ async def herd(world: World) -> Sequence[Criterion]:
     world.order(world.run)
     return [
         Measure(what="all live after", value=max(lives), most=world.limit(30, *BACK)),
-        # Those that come together are asked for together; none at all would mean that nothing was counted.
+        # Handshakes that come together share batched queries. None at all would mean that the counting failed.
         Measure(what="queries a handshake", value=queries, most=2, least=1e-6, unit=""),
     ]
 
 
 async def _restart_counting(world: World):
-    """Restart Daphne so that it writes down each query of a handshake; return the file, a byte for each."""
+    """Restart Daphne with counting of the queries of handshakes; return the file, which gets a byte for each query."""
     counter = world.site.folder / f"queries-{time.monotonic_ns()}"
     counter.touch()
     await to_thread(world.daphne.kill)
@@ -127,7 +128,7 @@ async def no_file_handles(world: World) -> Sequence[Criterion]:
     live = await world.all_live()
     await world.remove_clients(crowd)
     healed = time.monotonic()
-    await asyncio.sleep(world.span(45, 10))  # longer than a page waits for a sign of life
+    await asyncio.sleep(world.span(45, 10))  # longer than the silence after which a page gives up its socket
     world.verdict(world.run)
     lost = sum(world.left_state(client.name, healed) < math.inf for client in world.clients)
     return [
@@ -165,7 +166,7 @@ async def slow_readers(world: World) -> Sequence[Criterion]:
             await world.start_uvicorn()
             await world.all_live()
         began = time.monotonic()
-        # Nothing for them to read but pings: the server's own deadline is what ends them.
+        # They get only pings, so the server's pong deadline must end them.
         silent += await asyncio.gather(*[_be_slow(world, user, kind) for kind in SLOW])
         took, grown = await _flood(world, user)
         flooded += took
@@ -196,11 +197,11 @@ async def slow_readers(world: World) -> Sequence[Criterion]:
 
 
 async def _flood(world: World, user: User) -> tuple[list[float], float]:
-    """Send slow readers more than they take; return when each was closed, and by how many MB the server grew."""
+    """Send slow readers more than they read; return when each was closed, and the growth of the server in MB."""
     memory = most = world.resources()["daphne"][0]
     readers = [asyncio.ensure_future(_be_slow(world, user, kind)) for kind in SLOW]
     await asyncio.sleep(1)
-    # In a short run so fast that memory, and not the next ping, is what ends them.
+    # In a short run, send so fast that the limit for memory, and not the next ping, ends them.
     pause = world.span(0.05, 0.005)
     flood = asyncio.ensure_future(world.console(world.site.run, FLOOD, pk=user.pk, count=400, pause=pause, timeout=90))
     while not all(reader.done() for reader in readers):
@@ -211,7 +212,7 @@ async def _flood(world: World, user: User) -> tuple[list[float], float]:
 
 
 async def _be_slow(world: World, user: User, kind: str) -> float:
-    """Open a socket straight to Daphne, and be slow; return when the server has given it up."""
+    """Open a socket directly to Daphne, and read slowly; return the time at which the server has closed it."""
     port = world.site.daphne_port
     protocol = "Sec-WebSocket-Protocol: catmaid-notify.v1"
     request = handshake(port, f"Origin: http://127.0.0.1:{port}", protocol, f"Cookie: {user.cookie}")
@@ -223,7 +224,7 @@ async def _be_slow(world: World, user: User, kind: str) -> float:
         await loop.sock_sendall(slow, request)
         while _is_open(slow) and time.monotonic() - began < 90:
             await asyncio.sleep(1)
-            with suppress(OSError):  # nothing to read, no room to write, or the end
+            with suppress(OSError):  # nothing to read, no room to write, or closed by the server
                 if kind == "dripping":
                     slow.recv(1)
                 elif kind == "chatty":
@@ -232,12 +233,12 @@ async def _be_slow(world: World, user: User, kind: str) -> float:
 
 
 def _masked(frame: object) -> bytes:
-    """Return a text frame of a client; a mask of zeros leaves it readable."""
+    """Return a text frame of a client. Its mask of zeros keeps the text readable."""
     text = json.dumps(frame).encode()
     return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
 
 
 def _is_open(slow: socket.socket) -> bool:
-    """Say whether the other side has neither closed nor cut the connection; nothing is read for that."""
+    """Return true if the peer has neither closed nor reset the connection. No bytes are consumed."""
     established = 1
     return slow.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == established

@@ -1,4 +1,4 @@
-"""Faults of a RabbitMQ cluster of three: what happens to one node must not stop the other two."""
+"""Faults of a RabbitMQ cluster of three: losing one node must not stop the other two."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def node_lost(world: World) -> Sequence[Criterion]:
     await to_thread(first.start)
     await asyncio.sleep(10)
     cut = world.phase("cut off")
-    # Whoever has the receiving connection now may be any of them: each is cut off once.
+    # Any node may hold the receiving connection, so each one is cut off once.
     marks = []
     for node, others in ((second, (first, third)), (third, (first, second))):
         marks.append(world.phase("cut off"))
@@ -47,7 +47,7 @@ async def node_lost(world: World) -> Sequence[Criterion]:
 
 
 async def _cookie(node: Broker, others: Sequence[Broker], cookie: str) -> None:
-    """Let a node not know the others any more, or know them again."""
+    """Cut a node off from the others by another Erlang cookie, or let it in again."""
     for other in others:
         name = f"'{other.name}'"
         code = f"erlang:set_cookie({name}, '{cookie}'), erlang:disconnect_node({name})."

@@ -1,4 +1,4 @@
-"""Imported by Daphne's settings: writes one byte into a file for each query that handshakes cause."""
+"""Import for Daphne's settings: writes one byte into a file for each query that handshakes cause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _file = os.open(os.environ["FAULTS_QUERIES"], os.O_WRONLY | os.O_APPEND | os.O_C
 
 
 def _count(execute: Any, sql: str, *arguments: Any) -> Any:
-    # The rounds of the hub, which ask now and then whether sessions still hold, have a thread of their own.
+    # Periodic rounds of the hub, which revalidate sessions, run in their own thread and don't count.
     is_round = threading.current_thread().name.startswith("catmaid-notify")
     if ("django_session" in sql or "auth_user" in sql) and not is_round:
         os.write(_file, b".")

@@ -1,4 +1,4 @@
-"""``python -m faults.crashing <journal folder> <number> <user>`` commits a message, and dies before the push."""
+"""``python -m faults.crashing <journal folder> <number> <user>``: commits a message, and dies before the push."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
     journal, number, user = Journal(Path(arguments[0]), "crash"), arguments[1], int(arguments[2])
 
     def crash() -> NoReturn:
-        journal.write("acked", number, user)  # the commit was before
+        journal.write("acked", number, user)  # the commit is done at this point
         os._exit(9)
 
     push.transport = crash

@@ -1,4 +1,4 @@
-"""Faults of the database and of transactions, and pushes that go astray."""
+"""Faults of the database, of transactions and of pushes on their way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from faults.world import World
 
 FAKETIME = str(next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "faketime is not installed"))
-"""Preloaded into a process, it tells it another time."""
+"""Library that, preloaded into a process, changes its clock."""
 RECONCILED = re.compile(r"Reconciled: pushed=(\d+)")
 
 
@@ -33,10 +33,10 @@ async def database_down(world: World) -> Sequence[Criterion]:
     await _execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
     try:
         await _execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        await asyncio.sleep(world.span(60, 7))  # longer than from one round of the hub to the next
+        await asyncio.sleep(world.span(60, 7))  # longer than the interval between two rounds of the hub
     finally:
         await _execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
-    # The console holds a connection from before.
+    # The console's connection is from before the outage.
     await world.console(world.site.run, "from django.db import connections; connections.close_all(); result = 1")
     world.phase("after")
     dropped = sum(len(client.connects) > connects[client] for client in world.clients)
@@ -61,7 +61,7 @@ async def rolled_back(world: World) -> Sequence[Criterion]:
     world.phase("after")
 
     def early(verdict: Verdict) -> Measure:
-        # The process says `acked` the moment before it commits there.
+        # The process writes `acked` directly before it commits.
         shown = [one for one in world.entries if one.kind == "shown" and one.run == run]
         acked = {one.number: one.at for one in world.entries if one.kind == "acked" and ".transactions" in one.number}
         count = sum(one.at < acked[one.number] for one in shown if one.number in acked)
@@ -131,14 +131,14 @@ async def pushes_astray(world: World) -> Sequence[Criterion]:
     world.order("")
     await to_thread(world.daphne.stop)
     shim = 'CHANNEL_LAYERS["default"]["BACKEND"] = "faults.shim.AstrayLayer"'
-    # Longer than the hub needs to find out: what is late comes when it has come already.
+    # Longer than the hub's reconciliation takes, so delayed messages come a second time.
     delay = world.span(30, 2 * SHORT_SETTINGS["CATMAID_NOTIFY_RECONCILE_SECONDS"])
     await world.start_daphne(settings=shim, FAULTS_SEED=str(world.seed), FAULTS_DELAY=str(delay))
     await world.all_live()
     world.order(run)
     await asyncio.sleep(world.span(40, 8))
     world.order("")
-    await asyncio.sleep(delay + world.span(5, 1))  # so that what is delayed comes while all of this runs
+    await asyncio.sleep(delay + world.span(5, 1))  # so that delayed messages arrive while the load runs
     await to_thread(world.daphne.stop)
     await world.start_daphne()
     await world.all_live()
@@ -153,13 +153,13 @@ async def clocks(world: World) -> Sequence[Criterion]:
     world.order("")
     clock = world.site.folder / "clock"
     clock.write_text("+1h")
-    # Debian's libfaketime breaks the call that Python sleeps with.
+    # Debian's libfaketime breaks the system call of time.sleep().
     cure = world.site.folder / "sitecustomize.py"
     cure.write_text("import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds) and None\n")
     fake = {
         "LD_PRELOAD": FAKETIME,
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",  # seconds; without it each look at the clock opens that file
+        "FAKETIME_CACHE_DURATION": "1",  # seconds; without it, each look at the clock opens that file
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
@@ -195,7 +195,7 @@ async def clocks(world: World) -> Sequence[Criterion]:
 
 
 async def _reconciled(world: World, seconds: float) -> float:
-    """Lose a push; return after how long the message was shown by everybody, or infinity."""
+    """Lose a push; return the seconds until all viewers had shown the message, or infinity."""
     number, run = await commit_and_crash(world), world.run
     return await world.until(lambda: all(lost != number for _, lost in world.verdict(run).lost), seconds)
 

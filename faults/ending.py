@@ -1,4 +1,4 @@
-"""An end in order: what was started is ended, however the run is told to stop."""
+"""Orderly end of a run: all started processes end, however the run is told to stop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine as `asyncio.run` does; SIGINT and SIGTERM cancel it, and then this process exits.
+    """Run a coroutine as `asyncio.run` does. SIGINT and SIGTERM cancel it, and then this process exits.
 
-    A shell lets what it starts in the background ignore SIGINT, and Python leaves it at that: here both count.
-    Only the first signal counts, since the end must not be interrupted: Ctrl-C reaches the lanes by the terminal and
-    by the process that has started them.
+    A shell lets background processes ignore SIGINT, and Python keeps that; here both signals count. Only the first one
+    counts, since nothing may interrupt the clean-up: Ctrl-C reaches a lane twice, by the terminal and by its parent.
     """
     received: list[signal.Signals] = []
 
@@ -44,9 +43,9 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 async def to_thread(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """Call in a thread as `asyncio.to_thread` does, but return only when the call has ended, also when cancelled.
+    """Call in a thread as `asyncio.to_thread` does, but return only after the call has ended, also when cancelled.
 
-    Else a server that is being started in a thread would come up after all others were ended.
+    Otherwise a server that starts in a thread could come up after all others were ended.
     """
     call = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **options))
     try:
@@ -54,5 +53,5 @@ async def to_thread(function: Callable[P, T], *arguments: P.args, **options: P.k
     except asyncio.CancelledError:
         await asyncio.wait([call])
         if not call.cancelled():
-            call.exception()  # who was to hear of it is gone
+            call.exception()  # retrieved, since the cancelled caller doesn't
         raise

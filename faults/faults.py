@@ -1,4 +1,4 @@
-"""The list of faults: each is one coroutine that makes something fail, mends it, and says what was to be held."""
+"""List of faults. Each is one coroutine that causes a failure, repairs it, and returns its criteria."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measure:
-    """Something measured, and what it may be at most, or at least."""
+    """A measured value and its limits."""
 
     what: str
     value: float
@@ -34,7 +34,7 @@ class Measure:
 
 
 Criterion = Measure | Callable[[Verdict], Measure]
-"""What a fault itself has measured, or what can be told only when all has been shown."""
+"""Criterion that the fault has measured itself, or one that needs the verdict over all messages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,13 +45,13 @@ class Fault:
     title: str
     happen: Callable[[World], Awaitable[Sequence[Criterion]]]
     before: float = 5
-    """Seconds of load before it."""
+    """Seconds of load before the fault."""
     after: float = 8
-    """Seconds of load after it."""
+    """Seconds of load after the fault."""
     nodes: int = 1
-    """Of the broker; more than one are a cluster."""
+    """Number of broker nodes; more than one form a cluster."""
     lane: str = "main"
-    """Faults of one lane happen one after another, to the same installation; lanes run side by side."""
+    """Name of the lane. Faults of a lane run one after another on the same installation; lanes run in parallel."""
 
 
 FAULTS: dict[str, Fault] = {}
@@ -60,7 +60,7 @@ FAULTS: dict[str, Fault] = {}
 def fault(
     key: str, title: str, *, after: float = 8, nodes: int = 1, lane: str = "main"
 ) -> Callable[[Callable[[World], Awaitable[Sequence[Criterion]]]], Fault]:
-    """Put a coroutine into the list."""
+    """Return a decorator that adds a coroutine to the list."""
 
     def register(happen: Callable[[World], Awaitable[Sequence[Criterion]]]) -> Fault:
         FAULTS[key] = Fault(id=key, title=title, happen=happen, after=after, nodes=nodes, lane=lane)
@@ -70,21 +70,21 @@ def fault(
 
 
 BACK = ("probeMs", "failureCapMs", "settleMs")
-"""The client's waiting times that pass at most, one after the other, until it is live again after trouble."""
+"""Timings of the client that can pass, one after another, until it is live again after trouble."""
 ASKED = ("pingMs", "silenceGraceMs", "probeAnswerMs")
-"""Those that pass until it takes a silent socket for a dead one, and asks the inbox."""
+"""Timings of the client that can pass until it takes a silent socket for dead, and asks the inbox."""
 
 
 def p99(seconds: Sequence[float]) -> float:
-    """Return the 99th percentile; infinity where nothing was measured."""
+    """Return the 99th percentile; infinity for no values."""
     return percentile(seconds, 99) if seconds else math.inf
 
 
 def pushed_again(healed: float, most: float) -> Criterion:
-    """Hold that after ``most`` seconds messages are pushed at once again."""
+    """Return the criterion that messages are pushed at once again, at most ``most`` seconds after the repair."""
     return lambda verdict: Measure(what="push again after", value=slow_until(verdict, healed), most=most)
 
 
 def shown_within(most: float) -> Criterion:
-    """Hold that no message takes longer than this."""
+    """Return the criterion that each message is shown within ``most`` seconds."""
     return lambda verdict: Measure(what="shown after", value=max(verdict.seconds, default=0), most=most)

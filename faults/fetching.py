@@ -1,4 +1,4 @@
-"""One HTTP request, from a coroutine."""
+"""Single HTTP requests from a coroutine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from dataclasses import dataclass
 class Answer:
     status: int
     headers: dict[str, str]
-    """Names in lower case."""
+    """Header values by names in lower case."""
     body: bytes
 
 
 async def get(port: int, path: str, headers: Mapping[str, str] | None = None, *, seconds: float = 15) -> Answer:
-    """Ask a server of this machine.
+    """Request a path from a server of this machine.
 
-    Raises OSError, TimeoutError, and ValueError or EOFError where the answer is cut off.
+    Raises:
+        OSError: errors of the network.
+        TimeoutError: no answer within ``seconds``.
+        ValueError, EOFError: the answer is cut off.
     """
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]

@@ -1,7 +1,7 @@
-"""What producers and viewers write down while a fault happens, and how it is read back.
+"""Journals of producers and viewers during a fault, and their reader.
 
-Producers are processes of their own: each appends lines to a file of its own, so that what it wrote survives its being
-killed. Times are the monotonic clock of the machine, which all processes share.
+Each producer is a process that appends lines to its own file, so that the lines survive when the process is killed.
+Times are of the machine's monotonic clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ Kind = Literal["attempt", "acked", "failed", "void", "shown", "joined", "left", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One line.
+    """One line of a journal.
 
-    ``attempt``: a message is about to be created; ``acked``: its transaction has committed; ``failed``: creating it
-    raised; ``void``: its transaction was rolled back. ``joined``, ``left``: a viewer begins, ends. ``shown``: a viewer
+    ``attempt``: a message is about to be created. ``acked``: its transaction has committed. ``failed``: creating it
+    raised. ``void``: its transaction was rolled back. ``joined``, ``left``: a viewer begins, ends. ``shown``: a viewer
     showed a message. ``state``: a viewer's connection changed.
     """
 
     kind: Kind
     at: float
     number: str = ""
-    """Of the message: ``<run>.<source>.<sequence>``; it is the message's title."""
+    """Number of the message: ``<run>.<source>.<sequence>``. It is the message's title."""
     user: int = 0
     viewer: str = ""
-    """A tab, from one page load to the next, or a protocol client."""
+    """Name of the viewer: a tab from one page load to the next, or a protocol client."""
     note: str = ""
-    """How a message came ("push", "sync"), what failed, which state."""
+    """Way of the message ("push", "sync"), reason of a failure, or new state."""
     seconds: float = 0
-    """How long creating the message took the caller."""
+    """Seconds that creating the message took its caller."""
 
     @property
     def run(self) -> str:
-        """The run that the message belongs to."""
+        """Run to which the message belongs."""
         return self.number.partition(".")[0]
 
 
 class Journal:
-    """Appends entries to a file; each is in the system's hands before the call returns."""
+    """Appends entries to a file. The operating system has each entry before the call returns."""
 
     def __init__(self, folder: Path, source: str) -> None:
         folder.mkdir(exist_ok=True)
         self._file = os.open(folder / f"{source}-{os.getpid()}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def write(self, kind: Kind, number: str, user: int, *, note: str = "", seconds: float = 0) -> None:
-        """Write one entry about a message."""
+        """Append an entry."""
         entry = Entry(kind=kind, at=time.monotonic(), number=number, user=user, note=note, seconds=seconds)
         os.write(self._file, (json.dumps(asdict(entry)) + "\n").encode())
 
 
 class Reader:
-    """Reads what has been appended to the files of a folder since the last call."""
+    """Reads the entries that were appended to the files of a folder since the last call."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._offsets: dict[Path, int] = {}
 
     def more(self) -> list[Entry]:
-        """Return the new entries; a line that is still being written is left for the next call."""
+        """Return the new entries. A line that is still being written is left for the next call."""
         found: list[Entry] = []
         for path in sorted(self._folder.glob("*.jsonl")):
             offset = self._offsets.get(path, 0)

@@ -1,4 +1,4 @@
-"""All faults: importing the modules that hold them fills the list."""
+"""Complete list of faults: importing this module imports all modules with faults."""
 
 from __future__ import annotations
 

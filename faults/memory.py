@@ -1,7 +1,7 @@
-"""Imported by Daphne's settings: writes down, again and again, how many bytes its process has allocated and not freed.
+"""Import for Daphne's settings: writes periodically the bytes that its process has allocated and not freed.
 
-Where Python allocates by glibc's malloc (``PYTHONMALLOC=malloc``) that is all there is, to the byte. What the process
-has resident says less: it keeps the gaps between what is in use, and its record of the most that was needed at once.
+With glibc's malloc as Python's allocator (``PYTHONMALLOC=malloc``) this is exact to the byte. The resident size says
+less: it includes gaps between allocations, and stays near the highest size that was ever needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SECONDS = 2.0
 
 
 class _Mallinfo2(ctypes.Structure):
-    """``struct mallinfo2`` of malloc.h, all of it ``size_t``."""
+    """``struct mallinfo2`` of malloc.h; all fields are ``size_t``."""
 
     _fields_ = tuple(
         (name, ctypes.c_size_t)
@@ -31,7 +31,7 @@ _libc.mallinfo2.restype = _Mallinfo2
 
 
 def bytes_in_use() -> int:
-    """Return the bytes that are allocated, in arenas and by themselves."""
+    """Return the allocated bytes, in arenas and in separate mappings."""
     info = _libc.mallinfo2()
     return int(info.uordblks + info.hblkhd)
 

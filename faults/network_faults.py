@@ -1,4 +1,4 @@
-"""Faults between browser and server: silence, offline, a proxy that is away or lets no socket through."""
+"""Faults between browser and server: silence, offline, a proxy that is away or refuses upgrades."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ async def stalled(world: World) -> Sequence[Criterion]:
 
 @fault("F04", "path swallowed, both ways and one way")
 async def swallowed(world: World) -> Sequence[Criterion]:
-    """Half of the clients, and the tabs, lose both directions; the other half what the server says."""
-    # A page that was away for long shows the newest 100 messages as new, and no more than that are to come.
+    """Swallow both directions for the tabs and half of the clients, and the server's answers for the other half."""
+    # A page that was away for long shows only the newest 100 messages as new, so no more than that may come.
     world.order(world.run, share=world.span(1 / 3, 1))
-    # The tabs of a browser share one socket. Those of the other half the server needs not find: they say goodbye.
+    # The tabs of a browser share one socket. The server needs not find the other half silent: these clients close it.
     sockets = sum(client.port == world.link.port for client in world.clients) + world.size.browsers
     found_before = _silent(world)
     began = time.monotonic()
@@ -66,7 +66,7 @@ async def swallowed(world: World) -> Sequence[Criterion]:
 
 
 def _silent(world: World) -> int:
-    """Return how many sockets Daphne has closed because they were silent."""
+    """Return the number of sockets that Daphne has closed because of silence."""
     return world.daphne.output.count("code=4408")
 
 
@@ -103,8 +103,8 @@ async def nginx_away(world: World) -> Sequence[Criterion]:
     for pid in world.pids(world.gunicorn):
         _signal(pid, signal.SIGCONT)
     healed = world.phase("after")
-    # Whoever has asked in vain waits for minutes, and then shows only the newest hundred of what has come, by design.
-    # That is not what is looked for here, so fewer come.
+    # A client that has failed to connect waits for minutes, and then shows only the newest hundred messages, by design.
+    # That limit is not under test here, so fewer messages are created.
     world.order(world.run, share=world.span(0.2, 1))
     live = await world.all_live()
     world.order(world.run)
@@ -128,7 +128,7 @@ async def no_upgrade(world: World) -> Sequence[Criterion]:
     world.nginx.configure()
     nginx.signal(signal.SIGHUP)
     world.phase("after")
-    world.order("")  # what is to be seen now is sockets, not messages
+    world.order("")  # this fault is about sockets, not about messages
     live = await world.all_live()
 
     limit = world.limit(66, "pollMs")
@@ -148,7 +148,7 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
         port = f'CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = ["{world.amqp_url(link.port)}"]'
         await world.start_daphne(settings=port)
         await world.all_live()
-        # Whoever shares a group with others needs nothing of the broker: newcomers do.
+        # A user whose group exists needs nothing of the broker; newcomers need a binding.
         newcomers = [await world.console(world.site.user, f"newcomer{n}") for n in range(int(world.span(30, 4)))]
         world.order(run)
         link.swallows = True
@@ -174,7 +174,7 @@ async def broker_swallowed(world: World) -> Sequence[Criterion]:
 
 
 async def _handshake(world: World, user: User) -> float:
-    """Return how long a newcomer waits for hello or for a close code."""
+    """Return the seconds until a newcomer gets a hello or a close code."""
     newcomer = Client(
         "newcomer",
         port=world.nginx.port,
@@ -185,7 +185,7 @@ async def _handshake(world: World, user: User) -> float:
     began = time.monotonic()
     newcomer.start()
     try:
-        # Nobody sends it anything but hello; a close code says why there is none.
+        # No messages are sent to this user, so the first frame is the hello. A close code comes instead of a hello.
         await world.until(lambda: newcomer.frames or newcomer.code is not None, 30)
     finally:
         await newcomer.stop()

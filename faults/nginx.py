@@ -1,4 +1,4 @@
-"""nginx as it stands in front of a site: /channels/ to the ASGI server, the rest to WSGI."""
+"""nginx as the proxy of a site: /channels/ goes to the ASGI server, the rest to WSGI."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ http {{
 
 
 class Nginx:
-    """One nginx on a port of its own; it waits ``wait`` for an answer to a request before it says 504."""
+    """An nginx on a port of its own. It answers 504 when a server takes longer than ``wait``."""
 
     def __init__(self, site: Site, *, wait: str) -> None:
         self._site = site
@@ -43,7 +43,7 @@ class Nginx:
         self.process: Process | None = None
 
     def configure(self, *, upgrade: bool = True) -> None:
-        """Write the configuration; without ``upgrade`` it lets no socket through."""
+        """Write the configuration; without ``upgrade`` it refuses WebSockets."""
         text = CONFIG.format(
             folder=self._site.folder,
             user="user root;" if os.geteuid() == 0 else "",
@@ -56,7 +56,7 @@ class Nginx:
         (self._site.folder / "nginx.conf").write_text(text)
 
     def start(self) -> None:
-        """Start it, and return when it listens."""
+        """Start nginx, and return when it listens."""
         config = self._site.folder / "nginx.conf"
         self.process = self._site.start("nginx", BINARY, "-c", config, "-p", self._site.folder)
         self.process.wait_for_port(self.port)

@@ -1,8 +1,8 @@
-"""The load: messages that a web process, a Celery worker and a plain script create, written down before and after.
+"""Producers of the load: a web process, a Celery worker and a script create messages, and write journals.
 
-A file tells them what to do, so that the same producers serve all faults: ``{"run": …, "users": […], "rate": …}``,
-and nothing while ``run`` is empty. ``python -m faults.producing <control file> <journal folder> <seed>`` is the
-script.
+A control file holds their orders, so that the same producers serve all faults:
+``{"run": …, "users": […], "rate": …}``. They pause while ``run`` is empty. The script is
+``python -m faults.producing <control file> <journal folder> <seed>``.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ IDLE_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Orders:
-    """What producers are to do now."""
+    """Current orders for the producers."""
 
     run: str = ""
     users: list[int] = field(default_factory=list)
     rate: float = 0
     """Messages a second of each producer."""
     worker: int = 0
-    """Number of the worker that may produce: another one's loop ends."""
+    """Number of the worker that may produce. The loop of any other worker ends."""
 
     @classmethod
     def read(cls, path: Path) -> Orders:
-        """Read the file; what is not there yet orders nothing."""
+        """Read the control file; a missing file is an empty order."""
         return cls(**json.loads(path.read_text())) if path.exists() else cls()
 
     def write(self, path: Path) -> None:
-        """Replace the file at once, so that nobody reads half of it."""
+        """Replace the control file atomically, so that no producer reads half of it."""
         new = path.with_suffix(".new")
         fields = {"run": self.run, "users": self.users, "rate": self.rate, "worker": self.worker}
         new.write_text(json.dumps(fields))
@@ -47,7 +47,7 @@ class Orders:
 
 
 def create(journal: Journal, number: str, user: int) -> bool:
-    """Create one message as host code would, and write down what came of it."""
+    """Create one message as host code would, and write the outcome into the journal."""
     from django.db import Error, close_old_connections
 
     from catmaid_notify import api
@@ -65,7 +65,7 @@ def create(journal: Journal, number: str, user: int) -> bool:
 
 
 def produce(source: str, control: Path, journal: Journal, seed: int, *, goes_on: Callable[[Orders], bool]) -> None:
-    """Create messages as ordered until ``goes_on`` says no."""
+    """Create messages as ordered, until ``goes_on`` returns false."""
     chance, sequence, due = random.Random(f"{seed} {source}"), 0, time.monotonic()
     while goes_on(orders := Orders.read(control)):
         if not orders.run:

@@ -1,4 +1,4 @@
-"""The table of a run, for people to read and for the documentation. Pure."""
+"""Result table of a run, for people and for the documentation. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 HEAD = ("fault", "", "messages", "lost", "unexpected", "duplicated", "shown p50 / p99 / max", "criterion", "")
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
 GOOD = "ok"
-"""The last cell of a row that holds what was promised."""
+"""Last cell of a row that meets all its criteria."""
 
 
 def cells(outcome: Outcome) -> list[str]:
-    """Return one row."""
+    """Return the cells of one row."""
     verdict = outcome.verdict
     kinds = [verdict.lost, verdict.unexpected, verdict.duplicated]
     criteria = [outcome.error, *map(str, outcome.measures)]
@@ -36,7 +36,7 @@ def cells(outcome: Outcome) -> list[str]:
 
 
 def times(seconds: Sequence[float]) -> str:
-    """Return the percentiles of times to show."""
+    """Return the percentiles of times to show, as text."""
     if not seconds:
         return "-"
     return (
@@ -51,14 +51,14 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def put(path: Path, table: str) -> None:
-    """Put the table between the two marks in a file."""
+    """Write the table between the two marks in a file."""
     text = path.read_text()
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
     path.write_text(f"{text[:begin]}\n{table}\n{text[end:]}")
 
 
 def details(outcome: Outcome) -> str:
-    """Return what stands below the table about one fault: times by phase, memory, open files, what went wrong."""
+    """Return the text below the table about one fault: times by phase, memory, open files, violations."""
     lines = [f"{outcome.fault.id} {outcome.fault.title}"]
     ends = " ".join(f"{f'≤{end:g}':>6}" for end in BUCKETS[:-1])
     lines.append(f"  {'time to show (s)':<16} {ends}   more")

@@ -1,4 +1,4 @@
-"""Runs one fault after another on a world, each under load, and judges it."""
+"""Runner: causes one fault after another under load, and judges each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faults.world import Plan, World
 
 @dataclass(kw_only=True, slots=True)
 class Outcome:
-    """What came of one fault."""
+    """Result of one fault."""
 
     fault: Fault
     verdict: Verdict
@@ -26,7 +26,7 @@ class Outcome:
     resources: dict[str, tuple[float, int]] = field(default_factory=dict)
     bindings: int = 0
     error: str = ""
-    """What went wrong with the run itself."""
+    """Error of the run itself."""
 
     @property
     def is_good(self) -> bool:
@@ -34,9 +34,9 @@ class Outcome:
 
 
 async def run(world: World, chosen: Fault) -> Outcome:
-    """Let one fault happen under load, and judge it."""
+    """Run one fault under load, and judge it."""
     began = len(world.phases)
-    await world.all_live()  # whatever the one before has left
+    await world.all_live()  # restores clients that the previous fault has left without a socket
     world.order(chosen.id)
     world.phase("before")
     await asyncio.sleep(world.span(chosen.before, 1.5))
@@ -68,7 +68,7 @@ async def run(world: World, chosen: Fault) -> Outcome:
 
 
 async def _pushed_again(world: World, run: str) -> Measure:
-    """Let the load go on until pushing has been seen to work again, and no longer."""
+    """Keep the load running until pushing works again."""
     world.order(run)
     most = world.limit(0, *BACK)
     took = await world.all_pushed(most, since=world.phases[-1][0])
@@ -76,13 +76,13 @@ async def _pushed_again(world: World, run: str) -> Measure:
 
 
 async def run_lane(folder: Path, plan: Plan, faults: Sequence[Fault]) -> list[Outcome]:
-    """Start an installation, let faults happen to it, and end it."""
+    """Start an installation, run faults on it, and end it."""
     async with World.started(folder, replace(plan, nodes=max(fault.nodes for fault in faults))) as world:
         return await run_all(world, faults)
 
 
 async def run_all(world: World, faults: Sequence[Fault]) -> list[Outcome]:
-    """Let faults happen one after another; at the end all are judged anew, since what comes twice may come late."""
+    """Run faults one after another. All are judged again at the end, since duplicates may come late."""
     outcomes = []
     for chosen in faults:
         began = time.monotonic()
@@ -97,5 +97,5 @@ async def run_all(world: World, faults: Sequence[Fault]) -> list[Outcome]:
 
 
 def judged_again(first: Verdict, later: Verdict) -> Verdict:
-    """Return the later verdict, but what was lost stays lost: the end of the next fault may have brought it."""
+    """Return the later verdict with the losses of the first one, which the end of a later fault may have hidden."""
     return replace(later, lost=first.lost, showings=first.showings)

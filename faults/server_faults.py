@@ -1,4 +1,4 @@
-"""Faults of the servers: Daphne, and whoever creates messages."""
+"""Faults of the servers: Daphne, and processes that create messages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def daphne_restarted(world: World) -> Sequence[Criterion]:
         lives += [max(0.0, client.live_since - up) for client in world.clients]
         first = [min((at for at in client.connects if at > down), default=down) for client in world.clients]
         spreads.append(max(first) - min(first))
-        # A socket that ends before it counts as a good one is a failure to its client, which then waits longer.
+        # Clients count a socket that ends early as a failure, and then wait longer.
         await asyncio.sleep(float(world.timings["settleMs"]) / 1000 + 1)  # type: ignore[arg-type]
         await world.remove_clients(newcomers)
     world.phase("after")
@@ -84,7 +84,7 @@ async def crash_after_commit(world: World) -> Sequence[Criterion]:
 
 
 async def commit_and_crash(world: World) -> str:
-    """Let a process create a message and die before it is pushed; return its number."""
+    """Let a process create a message and die before its push; return the number of the message."""
     number = f"{world.run}.crash.{time.monotonic_ns()}"
     user = str(world.random.choice(world.users).pk)
     command: list[str | Path] = [PYTHON, "-m", "faults.crashing", world.journal, number, user]

@@ -1,4 +1,4 @@
-"""A channel layer on which every fifth message is lost, another one comes twice, too late, or before its turn."""
+"""Channel layer that loses every fifth message, and doubles, delays or reorders others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DELAY_SECONDS = float(os.environ.get("FAULTS_DELAY", "30"))
 
 
 class AstrayLayer(RabbitmqChannelLayer):
-    """What arrives goes astray on its last metre."""
+    """RabbitMQ layer whose received messages may get lost, doubled, delayed or reordered."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
@@ -23,7 +23,7 @@ class AstrayLayer(RabbitmqChannelLayer):
         self._held: list[Any] = []
 
     def listen(self, channel: str, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Hand over those messages that find their way."""
+        """Register a listener for the messages that get through."""
         super().listen(channel, lambda message: self._send_astray(message, listener))
 
     def _send_astray(self, message: Any, listener: Callable[[dict[str, Any]], None]) -> None:
@@ -36,7 +36,7 @@ class AstrayLayer(RabbitmqChannelLayer):
         elif fate == 2:
             asyncio.get_running_loop().call_later(DELAY_SECONDS, listener, message)
         elif fate == 3:
-            self._held.append(message)  # comes behind the next one that is let through
+            self._held.append(message)  # delivered after the next message that gets through
         else:
             listener(message)
             while self._held:

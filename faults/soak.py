@@ -1,4 +1,4 @@
-"""A random mix of small faults for a long time: does anything grow?"""
+"""Soak test: a random mix of small faults for a long time, to find growth of memory and open files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 MEANINGFUL_SECONDS = HOUR
-"""In less time a process that is still warming up looks as if it grew for ever."""
+"""Shortest soak that is judged. In less time, a process that is warming up seems to grow for ever."""
 
 
 @fault("F33", "soak: a random mix", after=20, lane="cluster")
 async def mix(world: World) -> Sequence[Criterion]:
-    """Daphne and the producers live through all of it, since it is their memory that counts."""
+    """Run small faults in a random order. Daphne and the producers are never restarted: their memory is measured."""
     file = world.site.folder / "bytes-in-use"
     await to_thread(world.daphne.kill)
     await world.start_daphne(
@@ -43,18 +43,18 @@ async def mix(world: World) -> Sequence[Criterion]:
     live = await world.all_live(400)
     await to_thread(world.daphne.kill)
     await world.start_daphne()
-    late = len(used) // 3  # what a server needs once is not growth
+    late = len(used) // 3  # what a server allocates once is not growth
     growth = [
         Measure(what="what Daphne has in use grows by", value=slope(used[late:]) * HOUR, most=1, unit="MB/h"),
         Measure(what="what it has resident grows by", value=slope(resident[late:]) * HOUR, unit="MB/h"),
     ]
-    # A process that has just started grows until it has had one of everything, whatever it may keep for ever.
+    # A fresh process grows until it has done everything once, whether it leaks or not.
     is_long = world.soak_seconds >= MEANINGFUL_SECONDS
     return [*(growth if is_long else []), Measure(what="all live after", value=live)]
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
-    """Return the slope of the line through the samples with the least squares."""
+    """Return the slope of the least-squares line through the samples."""
     if len(samples) < 2:
         return 0
     mean_x = sum(x for x, _ in samples) / len(samples)

@@ -1,4 +1,4 @@
-"""Tabs in headless Chromium with the real client; what they show is told to the run as it happens."""
+"""Tabs in headless Chromium with the real client, which report to the run."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ document.addEventListener("catmaid-notify:ready", ({ detail: { notifier } }) => 
     notifier.on("state", ({ state }) => tell("state", "", state));
 });
 """
-"""Runs in each page before its own scripts. A viewer is a page from load to unload, and one user in it."""
+"""Script that runs in each page before its own ones. A viewer is a page from load to unload, for one user."""
 
 
 class Tabs:
-    """Browsers of their own, each with some tabs of one user."""
+    """Several browsers, each with some tabs of one user."""
 
     def __init__(
         self, browser: Browser, port: int, tell: Callable[[str, dict[str, Any]], None], *, short: bool
@@ -54,7 +54,7 @@ class Tabs:
         """Exceptions that no script of a page caught."""
 
     async def open(self, name: str, user: User, tabs: int) -> None:
-        """Open a browser, signed in, with that many tabs."""
+        """Open a browser with a signed-in user and ``tabs`` tabs."""
         context = await self._browser.new_context(base_url=self._url)
         await self.switch(context, user)
         context.on("weberror", lambda error: self.errors.append(f"{name}: {error.error}"))
@@ -68,7 +68,7 @@ class Tabs:
             await page.goto("/faults/page/")
 
     async def switch(self, context: BrowserContext, user: User) -> None:
-        """Let somebody else be signed in, as after a login in another tab."""
+        """Change the signed-in user of a browser, as a login in another tab does."""
         cookie, _, value = user.cookie.partition("=")
         await context.add_cookies(
             [{"name": cookie, "value": value, "url": self._url, "httpOnly": True, "sameSite": "Lax"}]
@@ -87,7 +87,7 @@ async def _shorten(route: Route) -> None:
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Start a browser; it is ended with all its pages."""
+    """Start a browser; it ends with all its pages when the block is left."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]

@@ -1,4 +1,4 @@
-"""The task that makes a Celery worker one of the producers."""
+"""Celery task that makes a worker one of the producers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faults.producing import produce
 
 @shared_task
 def produce_here(control: str, folder: str, seed: int, worker: int) -> None:
-    """Create messages as ordered, until another worker is to do it."""
+    """Create messages as ordered, until the control file names another worker."""
     produce(
         "worker", Path(control), Journal(Path(folder), "worker"), seed, goes_on=lambda orders: orders.worker == worker
     )

@@ -1,4 +1,4 @@
-"""The waiting times of the browser client, read from the client itself, and shorter ones for short runs."""
+"""Timings of the browser client, read from its source, and shorter ones for short runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORT_SETTINGS: dict[str, float] = {
     "CATMAID_NOTIFY_CONNECT_SECONDS": 3,
     "CATMAID_NOTIFY_SESSION_CHECK_SECONDS": 6,
 }
-"""The server's times in a short run. A live page asks the inbox as seldom as ever, so that this hides nothing else."""
+"""Server settings of a short run. Live pages sync as rarely as usual, so that syncs hide no other failure."""
 SHORT_TIMINGS: dict[str, float | list[float]] = {
     "pollMs": 4000,
     "pingMs": 2000,
@@ -37,21 +37,21 @@ SHORT_TIMINGS: dict[str, float | list[float]] = {
     "leaderQuietMs": 3000,
     "leaderAnswerMs": 1000,
 }
-"""The client's times in a short run; all others are the real ones."""
+"""Client timings of a short run; all others are the real ones."""
 BUSY_SECONDS = 20.0
-"""What a machine that has other work, too, may take on top of waiting times.
+"""Seconds that a busy machine may take in addition to the timings.
 
-Still less than what would hide a fault: a page that is live asks its inbox only every ten minutes.
+It is less than the ten minutes between two syncs of a live page, which would hide a failure.
 """
 
 
 NUMBER = re.compile(r"\b([A-Za-z_]+)( = |: )(?:\[([\d_, ]+)\]|([\d_]+))(?=[;,])")
-"""A waiting time in that file: ``export const NAME_MS = 1_000;`` or ``nameMs: 1_000,``."""
+"""Pattern of a timing in that file: ``export const NAME_MS = 1_000;`` or ``nameMs: 1_000,``."""
 
 
 @cache
 def defaults() -> dict[str, float | list[float]]:
-    """Return the client's own waiting times, by names in camel case."""
+    """Return the client's own timings, by names in camel case."""
     found: dict[str, float | list[float]] = {}
     for name, _, steps, number in NUMBER.findall(SOURCE.read_text()):
         found[_camel(name)] = [float(step) for step in steps.split(",")] if steps else float(number)
@@ -59,14 +59,14 @@ def defaults() -> dict[str, float | list[float]]:
 
 
 def timings(*, short: bool) -> dict[str, float | list[float]]:
-    """Return all waiting times, in milliseconds."""
+    """Return all timings, in milliseconds."""
     return {**defaults(), **(SHORT_TIMINGS if short else {})}
 
 
 def deadline(*names: str) -> float:
-    """Return in how many seconds a short run has done what takes these waiting times, one after the other.
+    """Return the seconds within which these timings have passed in a short run, one after another.
 
-    They are the names of `SHORT_TIMINGS` and, without their prefix, of `SHORT_SETTINGS`. A probe takes a quarter more.
+    Names are those of `SHORT_TIMINGS` and, without their prefix, of `SHORT_SETTINGS`. A probe takes a quarter longer.
     """
     return BUSY_SECONDS + sum(_longest(name) for name in names)
 
@@ -79,7 +79,7 @@ def _longest(name: str) -> float:
 
 
 def shortened() -> str:
-    """Return the client's file with the waiting times of a short run."""
+    """Return the client's file with the timings of a short run."""
 
     def replace(found: re.Match[str]) -> str:
         value = SHORT_TIMINGS.get(_camel(found[1]))

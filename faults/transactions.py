@@ -1,4 +1,4 @@
-"""``python -m faults.transactions <what> <journal folder> <run> <rounds> <users…>`` makes transactions."""
+"""``python -m faults.transactions <method> <journal folder> <run> <rounds> <users…>``: messages in transactions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from django.db import connection, transaction
 from faults.journal import Journal
 
 OPEN_SECONDS = 2.0
-"""How long a transaction stays open, so that a push before its commit would be seen before it."""
+"""Seconds for which a transaction stays open, so that a push before its commit would be noticed."""
 
 
 class Planned(Exception):
-    """Rolls back."""
+    """Intended error that rolls a transaction back."""
 
 
 class Transactions:
-    """Creates messages in transactions that end in different ways, and writes down which ones count."""
+    """Transactions that end in different ways. The journal says which messages count."""
 
     def __init__(self, journal: Journal, run: str, users: list[int]) -> None:
         self._journal = journal
@@ -45,7 +45,7 @@ class Transactions:
             self._journal.write(kind, number, user)
 
     def rollbacks(self) -> None:
-        """A commit, a rollback, a savepoint's rollback, nested blocks, and a view under ATOMIC_REQUESTS."""
+        """Run a commit, a rollback, a savepoint's rollback, nested blocks, and a view under ATOMIC_REQUESTS."""
         with transaction.atomic():
             outer = self._create()
             time.sleep(OPEN_SECONDS)
@@ -75,7 +75,7 @@ class Transactions:
         self._requests()
 
     def _requests(self) -> None:
-        """Two requests as Django's handler runs them with ATOMIC_REQUESTS; one view raises at its end."""
+        """Run two requests as Django's handler does with ATOMIC_REQUESTS; the view raises at its end in one of them."""
         from django.core.handlers.base import BaseHandler
         from django.http import HttpRequest, HttpResponse
 
@@ -96,7 +96,7 @@ class Transactions:
             pass
 
     def crossed(self) -> None:
-        """The first of two transactions commits last, and its push is lost: no order of ids can be relied on."""
+        """Let the first of two transactions commit last, and lose both pushes: ids become visible out of order."""
         from catmaid_notify import push
 
         first_is_written, second_is_committed = threading.Event(), threading.Event()

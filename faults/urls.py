@@ -1,4 +1,4 @@
-"""The site that is tested: the tests' own, a page with the client on it, and a view that produces."""
+"""URLs of the tested site: those of the tests, a page with the client, and a view that creates messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _journal() -> Journal:
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """A page with the client on it."""
+    """Return a page with the client."""
     return HttpResponse(PAGE.render(RequestContext(request)))
 
 

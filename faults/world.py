@@ -1,6 +1,6 @@
-"""The whole installation, started once for many faults: all servers, a worker, producers and viewers.
+"""Complete installation, started once for many faults: all servers, a worker, producers and viewers.
 
-Clients reach nginx through a proxy that can swallow, so that the path between them can fail, too.
+Clients reach nginx through a proxy that can swallow bytes, so that the network between them can fail, too.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from tests.support.swallow import Swallower, swallower
 T = TypeVar("T")
 SETTLE_SECONDS, SETTLE_SECONDS_SHORT = 120, 60
 LIVE_SECONDS, LIVE_SECONDS_SHORT = 400, 120
-"""By then every client has a socket again, whatever has happened."""
+"""Seconds within which every client has a socket again, whatever has happened."""
 QUIET_SECONDS, QUIET_SECONDS_SHORT = 3.0, 1.0
-"""After everything was shown: what comes now comes twice."""
+"""Seconds of waiting after everything was shown, to catch duplicates."""
 LOOK_SECONDS = 0.3
 
 CLUSTER_CONFIG = "cluster_partition_handling = pause_minority"
@@ -43,14 +43,14 @@ CLUSTER_CONFIG = "cluster_partition_handling = pause_minority"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Size:
-    """How much of everything there is."""
+    """Numbers of users and viewers, and the load."""
 
     users: int = 15
     clients: int = 50
     browsers: int = 2
     tabs: int = 3
     rate: float = 10
-    """Messages a second of all producers."""
+    """Messages a second, of all producers together."""
 
 
 FULL = Size()
@@ -59,19 +59,19 @@ SMALL = Size(users=5, clients=10, browsers=1, tabs=3)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """How everything is to be run."""
+    """Parameters of a run."""
 
     seed: int
     size: Size = FULL
     short: bool = False
-    """With short waiting times on both sides, and faults that take seconds."""
+    """Use short timings on both sides, and faults that take seconds."""
     nodes: int = 1
-    """Of the broker."""
+    """Number of broker nodes."""
     soak_seconds: float = 180
 
 
 class World:
-    """Everything that a fault can happen to. Its methods may be called from the event loop only."""
+    """Installation to which faults happen. Its methods must be called from the event loop only."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class World:
         self.broker = nodes[0]
         self.vhost = vhost
         self.link, self.other_link = links
-        """Between the clients and nginx: one for the tabs and half of the clients, one for the others."""
+        """Proxies between the clients and nginx: one for the tabs and half of the clients, one for the others."""
         self.nginx = Nginx(site, wait="2500ms" if plan.short else "12s")
         self.size = plan.size
         self.seed = plan.seed
@@ -116,7 +116,7 @@ class World:
     @classmethod
     @asynccontextmanager
     async def started(cls, folder: Path, plan: Plan) -> AsyncIterator[Self]:
-        """Start everything; all of it is ended when the block is left."""
+        """Start everything; all of it ends when the block is left."""
         async with AsyncExitStack() as stack:
             nodes = await _brokers(stack, _made(folder / "broker"), plan.nodes)
             vhost = await to_thread(nodes[-1].vhost)
@@ -159,10 +159,10 @@ class World:
         lines = [json.dumps(asdict(entry)) for entry in self.entries if entry.viewer]
         await to_thread((self.site.folder / "viewers.jsonl").write_text, "\n".join(lines))
 
-    # Processes
+    # -- Processes
 
     async def start_daphne(self, *, settings: str = "", **env: str) -> None:
-        """Start Daphne on the same port as ever, with a further line of settings or further environment."""
+        """Start Daphne on its usual port, with an additional line of settings or additional environment variables."""
         before = dict(self.site.env)
         if settings:
             (self.site.folder / "daphne_settings.py").write_text(
@@ -177,11 +177,11 @@ class World:
             self.site.env.update(before)
 
     async def start_uvicorn(self) -> None:
-        """Start uvicorn where Daphne was."""
+        """Start uvicorn on Daphne's port."""
         self.daphne = await to_thread(self.site.uvicorn)
 
     async def repair(self) -> None:
-        """Start again what a fault that went wrong has left dead."""
+        """Restart the processes that a failed fault has left dead."""
         if self.gunicorn.exit_code is not None:
             self.gunicorn = await to_thread(self.site.gunicorn)
         if self.daphne.exit_code is not None:
@@ -205,7 +205,7 @@ class World:
             self.worker = await to_thread(self.site.start, name, *command)
 
     async def employ(self) -> None:
-        """Make the worker that runs a producer."""
+        """Send the worker the task that makes it a producer."""
         code = "from faults.tasks import produce_here; produce_here.delay(control, folder, seed, worker); result = 1"
         values: dict[str, Any] = {
             "control": str(self.control),
@@ -216,7 +216,7 @@ class World:
         await self.console(self.site.run, code, **values)
 
     def pids(self, process: Process) -> list[int]:
-        """Return the process and its children."""
+        """Return the ids of the process and its children."""
         return _group(process.pid)
 
     def amqp_url(self, port: int) -> str:
@@ -225,19 +225,19 @@ class World:
 
     @asynccontextmanager
     async def broker_behind_link(self) -> AsyncIterator[Swallower]:
-        """Put a proxy that can swallow in front of the broker; nobody uses it yet."""
+        """Start a proxy that can swallow bytes in front of the broker. No process uses it yet."""
         async with swallower(self.broker.port) as link:
             yield link
 
     async def console(self, call: Callable[..., T], *arguments: Any, **values: Any) -> T:
-        """Call one of the site's methods that use its one console."""
+        """Call a method of the site that uses its console; the lock admits one call at a time."""
         async with self._console:
             return await to_thread(call, *arguments, **values)
 
-    # Load
+    # -- Load
 
     def order(self, run: str, *, share: float = 1) -> None:
-        """Tell the producers whose run to create messages for, at a share of the usual rate; none: to stop."""
+        """Order the producers to create messages of a run, at a share of the usual rate. An empty run stops them."""
         self._rate = self.size.rate * share
         orders = Orders(
             run=run,
@@ -265,10 +265,10 @@ class World:
         with suppress(OSError, TimeoutError, EOFError, ValueError):
             await fetching.get(self.site.gunicorn_port, path, seconds=60)
 
-    # Viewers
+    # -- Viewers
 
     def add_clients(self, count: int, *, port: int = 0, users: list[User] | None = None) -> list[Client]:
-        """Start that many protocol clients, spread over the users."""
+        """Start ``count`` protocol clients, spread over the users."""
         owners = users or self.users
         added = []
         for _ in range(count):
@@ -291,7 +291,7 @@ class World:
         return added
 
     async def remove_clients(self, clients: list[Client]) -> None:
-        """Close the tabs that these clients are."""
+        """Stop these clients, as if their tabs were closed."""
         for client in clients:
             self.note("left", viewer=client.name)
             self.clients.remove(client)
@@ -306,7 +306,7 @@ class World:
         self.note(told["kind"], number=told["text"], viewer=viewer, note=told["note"], user=user)
 
     def tabs_live(self, browser: str) -> set[str]:
-        """Return the viewers in the tabs of a browser that have a socket of their own, as far as they have told."""
+        """Return the viewers in a browser's tabs that have reported a socket of their own."""
         states: dict[str, str] = {}
         for one in self.entries:
             if one.viewer.startswith(f"{browser}.") and one.kind in ("state", "left"):
@@ -314,12 +314,12 @@ class World:
         return {viewer for viewer, state in states.items() if state == "live"}
 
     def left_state(self, viewer: str, since: float) -> float:
-        """Return when a client or tab was in another state for the first time after ``since``, or infinity."""
+        """Return the first time after ``since`` at which a viewer changed its state, or infinity."""
         changes = (one.at for one in self.entries if one.kind == "state" and one.viewer == viewer and one.at > since)
         return min(changes, default=float("inf"))
 
     def viewers(self) -> set[str]:
-        """Return all clients and tabs that are there."""
+        """Return the names of all clients and tabs."""
         found: set[str] = set()
         for one in self.entries:
             if one.kind == "joined":
@@ -329,23 +329,23 @@ class World:
         return found
 
     def note(self, kind: Any, **fields: Any) -> None:
-        """Write down what a viewer does."""
+        """Append an entry of a viewer."""
         self.entries.append(Entry(kind=kind, at=time.monotonic(), **fields))
 
-    # Time
+    # -- Time
 
     def span(self, full: float, short: float) -> float:
-        """Return how long something takes in a full run, or in a short one."""
+        """Return ``short`` in a short run, else ``full``."""
         return short if self.short else full
 
     def phase(self, name: str) -> float:
-        """Begin a phase; returns now."""
+        """Begin a phase, and return the current time."""
         now = time.monotonic()
         self.phases.append((now, name))
         return now
 
     async def until(self, look: Callable[[], T], seconds: float) -> float:
-        """Wait until ``look`` returns something true; returns how long that took, or infinity after ``seconds``."""
+        """Wait until ``look`` returns a true value; return the seconds, or infinity after ``seconds``."""
         began = time.monotonic()
         while not look():
             if time.monotonic() - began > seconds:
@@ -354,20 +354,20 @@ class World:
         return time.monotonic() - began
 
     def limit(self, full: float, *waits: str) -> float:
-        """Return a deadline of a full run, or in a short one that of the waiting times it is made of."""
+        """Return the deadline ``full``, or in a short run the one that is made of the timings ``waits``."""
         return deadline(*waits) if self.short else full
 
     async def all_live(self, seconds: float = 0) -> float:
-        """Wait until every protocol client is live; returns how long that took."""
+        """Wait until every protocol client is live; return the seconds, or infinity."""
         most = seconds or self.span(LIVE_SECONDS, LIVE_SECONDS_SHORT)
         return await self.until(lambda: all(client.state == "live" for client in self.clients), most)
 
     async def all_pushed(self, seconds: float, *, since: float = 0) -> float:
-        """Wait until messages are pushed at once to every viewer; returns from when on they were, or infinity.
+        """Wait until messages are pushed at once to every viewer; return the seconds until that began, or infinity.
 
-        What has come since some time before counts, too. For a short run, whose load lasts no longer than that: all
-        that was created in a span of time longer than that between two rounds of the hub must have come in a moment,
-        and what reconciling and polling bring does not.
+        Messages since ``since`` count, too, because the load of a short run ends soon. All messages of a window must be
+        shown within a moment. The window is longer than the interval between two rounds of the hub, so neither
+        reconciliation nor polling can bring all of them in time.
         """
         began, window = time.monotonic(), SHORT_SETTINGS["CATMAID_NOTIFY_RECONCILE_SECONDS"] + LOOK_SECONDS
         while time.monotonic() - began <= seconds:
@@ -380,40 +380,40 @@ class World:
         return float("inf")
 
     async def load(self, full: float, most: float) -> None:
-        """Let the load go on for so long; in a short run until messages are pushed at once, for ``most`` at most."""
+        """Keep the load for ``full`` seconds, or in a short run until pushing works again, for at most ``most``."""
         if self.short:
             await self.all_pushed(most)
         else:
             await asyncio.sleep(full)
 
     def verdict(self, run: str) -> Verdict:
-        """Judge a run by all that has been written down so far."""
+        """Judge a run by all entries so far."""
         self.entries += self._reader.more()
         return check(self.entries, run)
 
     async def settle(self, run: str) -> Verdict:
-        """Stop the load, wait until everything was shown (or long enough for that), and a moment more; judge."""
+        """Stop the load, wait until everything was shown or the wait is over, and a moment more; judge."""
         self.order("")
-        await asyncio.sleep(1)  # who creates a message now still writes it down
+        await asyncio.sleep(1)  # producers finish and write their last message
         await self.until(lambda: not self.verdict(run).lost, self.span(SETTLE_SECONDS, SETTLE_SECONDS_SHORT))
         await asyncio.sleep(self.span(QUIET_SECONDS, QUIET_SECONDS_SHORT))
         return self.verdict(run)
 
-    # What is left
+    # -- Inspection
 
     async def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl."""
         return await to_thread(self.broker.ctl, *arguments)
 
     async def bindings(self) -> list[str]:
-        """Return the queues that groups are bound to, one for each binding."""
+        """Return the queues to which groups are bound, one for each binding."""
         listed = await self.ctl(
             "list_bindings", "-p", self.vhost, "--no-table-headers", "source_name", "destination_name"
         )
         return [line.split("\t")[1] for line in listed.splitlines() if line.startswith("groups\t")]
 
     def resources(self) -> dict[str, tuple[float, int]]:
-        """Return memory (MB) and open files of each server, its children included."""
+        """Return the memory (MB) and the number of open files of each server, including its children."""
         found = {}
         servers = {"daphne": self.daphne, "gunicorn": self.gunicorn, "worker": self.worker, "nginx": self.nginx.process}
         for name, process in servers.items():
@@ -443,12 +443,12 @@ def _settings(amqp_urls: list[str], *, short: bool) -> dict[str, Any]:
 
 
 async def _entered(stack: AsyncExitStack, manager: Any) -> Any:
-    """Enter a context manager that blocks, in a thread, and leave it in one; also when cancelled while entering."""
+    """Enter a blocking context manager in a thread, and leave it in one, also if this is cancelled while entering."""
     entering = asyncio.ensure_future(asyncio.to_thread(manager.__enter__))
 
     async def leave() -> None:
         await asyncio.wait([entering])
-        if entering.exception() is None:  # else it has ended by itself what it had begun
+        if entering.exception() is None:  # if entering failed, the manager has cleaned up itself
             await to_thread(manager.__exit__, None, None, None)
 
     stack.push_async_callback(leave)
@@ -461,7 +461,7 @@ def _made(folder: Path) -> Path:
 
 
 def _group(leader: int) -> list[int]:
-    """Return the processes of a process group."""
+    """Return the ids of the processes of a process group."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError):

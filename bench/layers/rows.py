@@ -10,7 +10,7 @@ from bench.figures import Better, percentile
 from bench.layers.peer import Peer, PeerFailed
 
 ROOM = 60_000
-"""Capacity for waiting messages in comparisons of speed, where nothing may be lost. channels_rabbitmq's limit is 65,535."""
+"""Capacity for waiting messages in comparisons of speed, where nothing may be lost. channels_rabbitmq takes 65,535."""
 WARM_UP = 200
 QUIET_SECONDS = 2.0
 """Seconds of silence after which missing messages count as lost."""

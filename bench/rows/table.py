@@ -43,7 +43,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """Limit for a figure of one kind: ``times`` the figure of ``against``, plus ``plus``. No ``against``: just ``plus``.
+    """Limit for a figure of one kind: ``times`` the figure of ``against``, plus ``plus``; or ``plus`` alone.
 
     It is an upper limit, or a lower one for figures in which more is better.
     """
