@@ -1,3 +1,3 @@
-"""A Django site around ``catmaid_notify``: image stacks that can be cropped, with the result announced by a message."""
+"""Demo site for ``catmaid_notify``: users crop image stacks, and a message announces each finished file."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The demo for an ASGI server: pages, static files, and everything below /channels/."""
+"""ASGI entry point of the demo: pages, static files, and everything below /channels/."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
-# Any: Django's types know views only as the targets of paths; Channels' router takes applications.
-pages: Any = ASGIStaticFilesHandler(get_asgi_application())  # sets Django up, so the imports below come after it
+# Any: Channels' router takes ASGI applications, which Django's types don't accept as targets of paths.
+pages: Any = ASGIStaticFilesHandler(get_asgi_application())  # sets up Django, which the imports below need
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402

@@ -1,4 +1,4 @@
-"""The Celery application of the demo."""
+"""Celery application of the demo."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ app.autodiscover_tasks()
 
 @worker_process_init.connect(weak=False)
 def _end_with_worker(**_kwargs: object) -> None:
-    """A pool process that is deep in a crop would outlive a worker that was killed."""
+    """Let this pool process end with its worker, so that a long crop doesn't go on after the worker was killed."""
     end_with_parent()

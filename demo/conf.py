@@ -9,7 +9,7 @@ from django.conf import settings
 
 
 class Conf:
-    """Looks them up at each access, so that tests can change them."""
+    """Settings, read at each access so that tests can change them."""
 
     VAR: Path
     STACKS: Path | None

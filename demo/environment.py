@@ -1,4 +1,4 @@
-"""Reads the environment variables of the demo; ``demo/README.md`` lists them."""
+"""Parser for the environment variables of the demo; ``demo/README.md`` lists them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 SQLITE_OPTIONS = {
-    # Readers don't wait for writers, and a transaction takes the write lock when it begins: taking it in the middle
-    # fails at once with "database is locked" if somebody else has written since.
+    # WAL: readers don't wait for writers. IMMEDIATE: a transaction takes the write lock at its begin. Taking it later
+    # fails at once with "database is locked" if another connection has written since.
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
@@ -21,10 +21,10 @@ SQLITE_OPTIONS = {
 
 
 def number(name: str, default: int, *, least: int = 1) -> int:
-    """Return a whole number.
+    """Return a whole number from an environment variable.
 
     Raises:
-        ImproperlyConfigured: it is none, or below ``least``.
+        ImproperlyConfigured: the value is not a whole number, or below ``least``.
     """
     value = os.environ.get(name, "")
     if not value:
@@ -35,10 +35,10 @@ def number(name: str, default: int, *, least: int = 1) -> int:
 
 
 def database(url: str, folder: Path) -> dict[str, Any]:
-    """Return what Django's ``DATABASES`` wants for ``postgresql://user:password@host:port/name``; empty: SQLite.
+    """Return the entry of Django's ``DATABASES`` for ``postgresql://user:password@host:port/name``; empty: SQLite.
 
     Raises:
-        ImproperlyConfigured: it is another kind of URL. The text doesn't repeat it, since it holds a password.
+        ImproperlyConfigured: the URL is of another kind. The text doesn't repeat the URL, which holds a password.
     """
     if not url:
         return {
@@ -64,10 +64,10 @@ def database(url: str, folder: Path) -> dict[str, Any]:
 
 
 def secret_key(folder: Path) -> str:
-    """Return the key of this installation; the first call makes it and keeps it in ``folder``."""
+    """Return the secret key of this installation, which the first call creates and stores in ``folder``."""
     path = folder / "secret_key"
     if not path.exists():
-        # Written beside it and then linked: a second process that starts now sees the whole key or none.
+        # Written under another name and then linked, so that a second process sees the whole key or none.
         handle, name = tempfile.mkstemp(dir=folder)
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line for the demo; it runs from any folder."""
+"""Django's command line for the demo. It can be started in any folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    # Python puts this file's folder first, where celery.py would hide the package of that name: the root instead.
+    # Python puts this file's folder first, where demo/celery.py would hide the package of that name. Take the root.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "demo.settings")
     from django.core.exceptions import ImproperlyConfigured
@@ -19,7 +19,7 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:  # an environment variable; its text says all, and a traceback nothing
+    except ImproperlyConfigured as error:  # a wrong environment variable: the text says it all, without a traceback
         sys.exit(f"Error: {error}")
 
 

@@ -1,4 +1,4 @@
-"""The headers that the demo adds."""
+"""Response headers that the demo adds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = (
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Allow what this site serves itself and nothing else: no inline script, no inline style, no other host."""
+    """Allow only files that this site serves: no inline scripts, no inline styles, no other hosts."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

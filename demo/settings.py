@@ -1,7 +1,7 @@
-"""Settings of the demo. Everything works without a single environment variable; ``demo/README.md`` lists them.
+"""Settings of the demo. No environment variable is needed; ``demo/README.md`` lists them.
 
-Without AMQP_URL all is in one process: SQLite, Channels' in-memory layer, a Celery worker thread. With it, messages and
-tasks go through RabbitMQ.
+Without AMQP_URL everything runs in one process: SQLite, Channels' in-memory layer, a Celery worker thread. With
+AMQP_URL, messages and tasks go through RabbitMQ.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from demo import environment
 
 ROOT = Path(__file__).resolve().parent
 DEMO_VAR = Path(os.environ.get("DEMO_VAR") or ROOT / "var").resolve()
-"""All that the demo writes is in this folder."""
+"""Folder of all files that the demo writes."""
 DEMO_VAR.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = os.environ.get("DEMO_SECRET_KEY") or environment.secret_key(DEMO_VAR)
-DEBUG = False  # static files are served all the same, see asgi.py; tracebacks belong in the terminal, not on a page
+DEBUG = False  # static files are served all the same, see asgi.py; tracebacks belong in the terminal
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *filter(None, os.environ.get("DEMO_HOSTS", "").split(","))]
 
 INSTALLED_APPS = [
@@ -68,7 +68,7 @@ LANGUAGE_CODE = "en"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "index"
 LOGOUT_REDIRECT_URL = "login"
-# Cookies know no ports: other sites on this machine must not end the demo's session, nor it theirs.
+# Cookies don't depend on the port: other sites on this machine must not replace the demo's session, nor it theirs.
 SESSION_COOKIE_NAME = "demo_sessionid"
 CSRF_COOKIE_NAME = "demo_csrftoken"
 
@@ -85,29 +85,29 @@ else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.1}  # seconds
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # tasks are long: none shall wait behind one while another worker is idle
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # tasks are long: none should wait behind another one while a worker is idle
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Somebody waits for the answer when a crop is requested: an absent broker must be an error within seconds.
+# A user waits for the answer to a request for a crop, so an absent broker must be an error within seconds.
 CELERY_BROKER_CONNECTION_TIMEOUT = 4  # seconds
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 
 CATMAID_NOTIFY_POLL_SECONDS = environment.number("DEMO_POLL_SECONDS", 60)
 
 DEMO_STACKS = Path(os.environ["DEMO_STACKS"]).resolve() if os.environ.get("DEMO_STACKS") else None
-"""Description of one's own stacks; ``None``: the sample."""
+"""Description of other stacks; ``None``: the sample."""
 DEMO_CROPS = DEMO_VAR / "crops"
-"""Where the TIFF files are."""
+"""Folder of the TIFF files."""
 DEMO_CROP_BYTES_MAX = environment.number("DEMO_CROP_BYTES_MAX", 512 * 10**6)
-"""Size of a crop's pixels; larger ones are refused before any work is done."""
+"""Largest size of a crop's pixels in bytes. Larger requests are refused before any work is done."""
 DEMO_CROP_SECONDS_MAX = environment.number("DEMO_CROP_SECONDS_MAX", 1800)
-"""How long a crop may take where Celery can stop it (in its prefork pool)."""
+"""Longest duration of a crop in seconds, where Celery can stop it (in its prefork pool)."""
 DEMO_CROPS_AT_ONCE = environment.number("DEMO_CROPS_AT_ONCE", 5)
 """Unfinished crops of one user; further requests are refused."""
 DEMO_CROP_DAYS = environment.number("DEMO_CROP_DAYS", 7)
-"""How long a finished crop can be downloaded."""
+"""Days for which a finished crop can be downloaded."""
 DEMO_DISK_RESERVE_BYTES = environment.number("DEMO_DISK_RESERVE_BYTES", 100 * 10**6, least=0)
-"""What crops must leave free on the disk."""
+"""Bytes that crops must leave free on the disk."""
 
 LOGGING = {
     "version": 1,
@@ -118,6 +118,6 @@ LOGGING = {
     "loggers": {
         "demo": {"level": "INFO"},
         "catmaid_notify": {"level": "INFO"},
-        "django.request": {"level": "ERROR"},  # a 404 is nothing to report
+        "django.request": {"level": "ERROR"},  # 404 responses are not worth a line
     },
 }

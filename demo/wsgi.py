@@ -1,4 +1,4 @@
-"""The demo for a WSGI server: all pages and static files; without an ASGI server beside it, pages poll."""
+"""WSGI entry point of the demo: all pages and static files. Without an ASGI server beside it, pages poll."""
 
 from __future__ import annotations
 

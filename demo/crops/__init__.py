@@ -1,3 +1,3 @@
-"""The crops of the users: the page, the task, the files."""
+"""Crops of the users: page, task, files."""
 
 from __future__ import annotations

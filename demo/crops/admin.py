@@ -1,4 +1,4 @@
-"""Crops in Django's admin, to look at."""
+"""Crops in Django's admin, read-only."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from demo.crops.models import Crop
 
 @admin.register(Crop)
 class CropAdmin(admin.ModelAdmin):
-    """The crops of all users."""
+    """List of the crops of all users."""
 
     list_display = ("title", "owner", "dimensions", "state", "created")
     list_filter = ("state", "stack")
     date_hierarchy = "created"
 
     def has_add_permission(self, request: object) -> bool:
-        """Crops are begun on the page only."""
+        """Refuse to add crops: they are started on the page only."""
         return False

@@ -1,4 +1,4 @@
-"""The app itself."""
+"""Configuration of the app."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class CropsConfig(AppConfig):
-    """``INSTALLED_APPS = [..., "demo.crops"]`` finds this."""
+    """Configuration that ``INSTALLED_APPS = [..., "demo.crops"]`` uses."""
 
     name = "demo.crops"
     label = "crops"

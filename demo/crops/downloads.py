@@ -1,4 +1,4 @@
-"""A response with the content of a file, for WSGI and ASGI servers."""
+"""File downloads for WSGI and ASGI servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.http import FileResponse
 
 
 class DownloadResponse(FileResponse):
-    """Django's own, which under ASGI would take the whole file into memory, with an asynchronous iterator beside it."""
+    """Django's FileResponse with an asynchronous iterator: without one, ASGI servers get the whole file from memory."""
 
     block_size = 256 * 1024
 
@@ -26,7 +26,7 @@ class DownloadResponse(FileResponse):
 
 
 def download(path: Path, *, name: str, content_type: str) -> DownloadResponse:
-    """Return the file as one that the browser keeps under ``name``.
+    """Return a response that the browser saves as a file called ``name``.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -1,4 +1,4 @@
-"""The end of crops: files are removed after some days, and tasks that were lost are not waited for."""
+"""Removal of old files, and of crops whose tasks were lost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from demo.crops.tasks import fail_from_outside
 from demo.tiff_export import remove_leftovers
 
 STUCK_HOURS: Final = 24
-"""A queue may be long, but not a day."""
+"""Hours after which a waiting crop counts as lost. A queue may be long, but not a day."""
 
 
 def remove_expired(*, days: float | None = None, dry_run: bool = False) -> int:
-    """Remove the files that are older than ``days`` (DEMO_CROP_DAYS), or belong to nobody; return how many."""
+    """Remove the files that are older than ``days``, or belong to no crop; return their number.
+
+    ``None`` stands for DEMO_CROP_DAYS. With ``dry_run`` the files are only counted.
+    """
     folder = conf.CROPS
     removed = 0
     for row in Crop.objects.older_than(conf.CROP_DAYS if days is None else days):
@@ -37,7 +40,7 @@ def remove_expired(*, days: float | None = None, dry_run: bool = False) -> int:
 
 
 def fail_stuck() -> int:
-    """Tell the users whose crops have waited for so long that their tasks must be lost; return how many crops."""
+    """Fail the crops that have waited for `STUCK_HOURS`, notify their users, and return the number of crops."""
     latest = timezone.now() - timedelta(hours=STUCK_HOURS)
     stuck = [str(row.pk) for row in Crop.objects.unfinished().filter(created__lt=latest)]
     for crop_id in stuck:
@@ -46,7 +49,7 @@ def fail_stuck() -> int:
 
 
 def fail_lost() -> int:
-    """Tell the users whose crops were under way when the process with their tasks ended; return how many crops."""
+    """Fail the unfinished crops of a process that has ended, notify their users, and return the number of crops."""
     lost = [str(row.pk) for row in Crop.objects.unfinished()]
     for crop_id in lost:
         fail_from_outside(crop_id, "The server was restarted. Please ask for this crop again.")
@@ -54,11 +57,11 @@ def fail_lost() -> int:
 
 
 def _files_of_nobody(folder: Path) -> Iterator[Path]:
-    """Yield files of crops that are gone, as are those of deleted users."""
+    """Yield the files without a crop, such as those of deleted users."""
     for path in folder.glob("*.tif"):
         try:
             known = Crop.objects.filter(pk=UUID(path.stem)).exists()
         except ValueError:
-            continue  # not one of ours
+            continue  # not a file of ours
         if not known:
             yield path

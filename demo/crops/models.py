@@ -1,4 +1,4 @@
-"""Crops: who asked for which region, and what became of it."""
+"""Crops in the database: region, owner and progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from demo.tiff_export import Region
 
 
 class State(models.TextChoices):
-    """Where a crop is on its way."""
+    """State of a crop."""
 
     QUEUED = "queued", "waiting"
     RUNNING = "running", "running"
@@ -29,29 +29,29 @@ UNFINISHED = (State.QUEUED, State.RUNNING)
 
 
 class CropQuerySet(models.QuerySet["Crop"]):
-    """Filters of the crops."""
+    """Filters for crops."""
 
     def of(self, user: Any) -> CropQuerySet:
-        """Crops that this user asked for."""
+        """Return the crops of this user."""
         return self.filter(owner=user)
 
     def unfinished(self) -> CropQuerySet:
-        """Crops that wait or are under way."""
+        """Return the crops that wait or are in progress."""
         return self.filter(state__in=UNFINISHED)
 
     def older_than(self, days: float) -> CropQuerySet:
-        """Finished crops whose time for downloading is over."""
+        """Return the finished crops that are older than ``days`` days."""
         return self.filter(state=State.DONE, finished__lt=timezone.now() - timedelta(days=days))
 
 
 class Crop(models.Model):
-    """One crop. The region is kept as it was asked for, in pixels of zoom level 0."""
+    """One crop. The region is kept as requested, in pixels of zoom level 0."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="crops")
     stack = models.CharField(max_length=64)
     title = models.CharField(max_length=100)
-    """What it is called for people."""
+    """Name for people."""
     dimensions = models.CharField(max_length=60)
     """Columns × rows × slices, for people."""
     x0 = models.PositiveIntegerField()
@@ -63,7 +63,7 @@ class Crop(models.Model):
     zoom = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     error = models.CharField(max_length=500, blank=True, default="")
-    """Why it failed, for the user."""
+    """Reason of a failure, for the user."""
     file_bytes = models.PositiveBigIntegerField(default=0)
     """Size of the file; 0 while there is none."""
     created = models.DateTimeField(default=timezone.now, editable=False)
@@ -80,7 +80,7 @@ class Crop(models.Model):
 
     @classmethod
     def of_region(cls, region: Region, owner: Any) -> Crop:
-        """Return a crop that isn't saved yet."""
+        """Return a crop that is not saved yet."""
         return cls(
             owner=owner,
             stack=region.stack.name,
@@ -97,7 +97,7 @@ class Crop(models.Model):
 
     @property
     def request(self) -> dict[str, Any]:
-        """The region as Region.checked() takes it."""
+        """Region in the form that Region.checked() takes."""
         return {
             "stack": self.stack,
             "x": [self.x0, self.x1],
@@ -108,37 +108,37 @@ class Crop(models.Model):
 
     @property
     def path(self) -> Path:
-        """Where its file is, or will be."""
+        """Path of the file, which exists once the crop is done."""
         return conf.CROPS / f"{self.pk}.tif"
 
     @property
     def download_name(self) -> str:
-        """What the file is called at the user's."""
+        """Suggested name of the file on the user's computer."""
         return f"{self.stack}_x{self.x0}-{self.x1}_y{self.y0}-{self.y1}_z{self.z0}-{self.z1}_zoom{self.zoom}.tif"
 
     def start(self) -> bool:
-        """Note that a worker has begun; return whether the crop still exists."""
+        """Mark the crop as running; return false if it was deleted."""
         return self._update(state=State.RUNNING)
 
     def wait(self) -> bool:
-        """Note that its worker ended too early, and that the broker will hand the task to another one."""
+        """Mark the crop as waiting, because the broker delivers its task again; return false if it was deleted."""
         return self._update(state=State.QUEUED, only=State.RUNNING)
 
     def finish(self, file_bytes: int) -> bool:
-        """Note that the file is there; return whether the crop still exists."""
+        """Mark the crop as done; return false if it was deleted."""
         return self._update(state=State.DONE, error="", file_bytes=file_bytes, finished=timezone.now())
 
     def fail(self, error: str) -> bool:
-        """Note that there is no file and won't be one; return whether the crop still exists."""
+        """Mark the crop as failed; return false if it was deleted."""
         return self._update(state=State.FAILED, error=error[:500], finished=timezone.now())
 
     def expire(self) -> bool:
-        """Remove the file."""
+        """Remove the file, and mark the crop as expired."""
         self.path.unlink(missing_ok=True)
         return self._update(state=State.EXPIRED, file_bytes=0)
 
     def _update(self, *, only: State | None = None, **values: Any) -> bool:
-        """Write these columns. Not by save(), which raises when the owner's account was deleted meanwhile."""
+        """Write some columns. save() would raise if the account of the owner was deleted meanwhile."""
         row = Crop.objects.filter(pk=self.pk)
         if only is not None:
             row = row.filter(state=only)

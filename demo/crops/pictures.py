@@ -1,4 +1,4 @@
-"""Pieces of a slice as pictures for the browser."""
+"""Pieces of a slice as JPEG pictures for the browser."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from demo.volumes import Stack, Window
 from demo.volumes.stack import Plane
 
 SIZE: Final = 512
-"""Rows and columns of a picture; those at the right and lower edge are cut."""
+"""Rows and columns of a picture; pictures at the right and lower edge are smaller."""
 QUALITY: Final = 90
 
 
 def picture(stack: Stack, *, zoom: int, z: int, row: int, col: int) -> bytes | None:
-    """Return a JPEG, or ``None`` where the stack has nothing.
+    """Return a JPEG, or ``None`` outside of the stack.
 
     Raises:
         VolumeError: the pixels can't be read.
@@ -36,7 +36,7 @@ def picture(stack: Stack, *, zoom: int, z: int, row: int, col: int) -> bytes | N
 
 
 def _grey(plane: Plane, low: int, high: int) -> Plane:
-    """Return 8 bits a pixel, with ``low`` as black and ``high`` as white."""
+    """Return 8 bits for each pixel, with ``low`` as black and ``high`` as white."""
     if plane.dtype == np.uint8 and (low, high) == (0, 255):
         return plane
     scaled = (plane.astype(np.float32) - low) * (255 / (high - low))

@@ -1,4 +1,4 @@
-"""Takes a request for a crop: checks it, writes it down, hands it to a worker."""
+"""Requests for crops: check, database row, task."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ BODY_BYTES_MAX = 10_000
 
 
 class Refused(Exception):
-    """The crop isn't made. The text is for the user."""
+    """The crop is refused. The text is for the user."""
 
     def __init__(self, text: str, *, status: int, field: str = "") -> None:
         super().__init__(text)
         self.status = status
-        """Of the HTTP response."""
+        """Status of the HTTP response."""
         self.field = field
-        """The entry of the request that is wrong, if one is."""
+        """Name of the wrong entry of the request; empty: none."""
 
 
 def region_of(request: HttpRequest) -> Region:
-    """Return the region that the body of a request asks for.
+    """Return the region in the body of a request.
 
     Raises:
-        Refused: it isn't JSON, or not a region that may be cut out.
+        Refused: the body is not JSON, or the region can't be cropped.
     """
     try:
         if int(request.headers.get("Content-Length") or 0) > BODY_BYTES_MAX:
@@ -52,10 +52,10 @@ def region_of(request: HttpRequest) -> Region:
 
 
 def start_crop(region: Region, user: Any) -> Crop:
-    """Hand a region to a worker and return its row.
+    """Save a crop of the region, start its task, and return it.
 
     Raises:
-        Refused: the user has too many crops under way, the disk is too full, or no worker can be told.
+        Refused: the user has too many unfinished crops, the disk is too full, or Celery's broker can't be reached.
     """
     if Crop.objects.of(user).unfinished().count() >= conf.CROPS_AT_ONCE:
         raise Refused(
@@ -76,7 +76,7 @@ def start_crop(region: Region, user: Any) -> Crop:
             soft_time_limit=conf.CROP_SECONDS_MAX,
         )
     except (OperationalError, OSError) as error:
+        logger.error("Crop refused, Celery's broker can't be reached: crop=%s reason=%s", row.pk, error)
         row.delete()
-        logger.error("No worker can be told of a crop: %s", error)
         raise Refused("The server's task queue can't be reached now. Please try again later.", status=503) from error
     return row

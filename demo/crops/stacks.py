@@ -1,4 +1,4 @@
-"""The stacks of this installation."""
+"""Stacks of this installation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from demo.volumes.sample import ensure_sample
 
 
 def stacks() -> dict[str, Stack]:
-    """Return the stacks by name. Read once per process: who changes the description starts the site again.
+    """Return the stacks by name. They are read once in each process, so a changed description needs a restart.
 
     Raises:
         StackConfigError: the description is wrong.

@@ -1,4 +1,4 @@
-"""The task that cuts a region out of a stack and tells its user when it is done."""
+"""Task that crops a region out of a stack and notifies its user."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from demo.volumes import StackConfigError, VolumeError
 logger = logging.getLogger("demo.crops")
 
 stopping: Final = threading.Event()
-"""Set when this process is to end: crops in its worker threads stop at the next slice."""
+"""Set when this process is about to end. Crops in its worker threads then stop at the next slice."""
 
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""EFBIG: the limit of the file system, or of this process, for a single file."""
+"""Error numbers of a full disk. EFBIG is the limit of the file system, or of this process, for a single file."""
 
 
 class CropTask(UserTask):
-    """The words in which a crop is announced. The task has the id of its crop."""
+    """Messages about crops. The id of the task is that of its crop."""
 
     abstract = True
 
     def title(self, args: Any, kwargs: Any) -> str:
-        """See UserTask.title()."""
+        """Return the title of the crop; see UserTask.title()."""
         return str(kwargs.get("title") or "Crop")
 
     def success_message(self, result: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
-        """See UserTask.success_message()."""
+        """Return a message with a link to the file; see UserTask.success_message()."""
         if result is None:
             return None
         return {
@@ -61,18 +61,18 @@ class CropTask(UserTask):
     base=CropTask,
     bind=True,
     name="demo.crop",
-    # Acknowledged when done, not when begun: a worker that is killed loses nothing, since another one does it again.
+    # Acknowledged after the work: if the worker is killed, the broker gives the task to another one.
     acks_late=True,
     reject_on_worker_lost=True,
-    throws=(UserTaskError,),  # foreseen, so Celery logs no traceback
+    throws=(UserTaskError,),  # expected errors, for which Celery logs no traceback
 )
 def crop(self: CropTask, crop_id: str, *, title: str = "") -> dict[str, Any] | None:
-    """Write the file of a crop; ``None`` when nobody waits for it any more."""
+    """Write the file of a crop; return ``None`` if the crop was deleted."""
     row = Crop.objects.filter(pk=crop_id).first()
     if row is None:
         _dropped(crop_id)
         return None
-    # A task that has ended comes again when its worker was killed before it could tell its user, which follows now.
+    # A finished task comes again if its worker was killed before it could notify its user, which happens now.
     if row.state == State.FAILED:
         raise UserTaskError(row.error)
     if row.state in UNFINISHED:
@@ -86,10 +86,10 @@ def crop(self: CropTask, crop_id: str, *, title: str = "") -> dict[str, Any] | N
 
 
 def fail_from_outside(crop_id: str, text: str) -> None:
-    """End a crop whose task can't do it itself any more, and tell its user."""
+    """Fail a crop whose task can't do that itself any more, and notify its user."""
     row = Crop.objects.filter(pk=crop_id).unfinished().first()
     if row is not None:
-        # In one transaction: of a crop that has failed already nobody would be told any more.
+        # One transaction: if the message can't be stored, the crop stays unfinished and a later call notifies the user.
         with transaction.atomic():
             row.fail(text)
             crop.failed({USER_HEADER: row.owner.pk}, crop_id, UserTaskError(text), [crop_id], {"title": row.title})
@@ -97,9 +97,9 @@ def fail_from_outside(crop_id: str, text: str) -> None:
 
 @task_revoked.connect(weak=False)
 def _cancelled(request: Any, **_kwargs: Any) -> None:
-    """Tell the user when who runs the site has revoked the task, before `UserTask` does so in words of its own."""
+    """Notify the user of a revoked task. This runs before `UserTask`, so the text of the demo wins."""
     if request.task == crop.name:
-        text = "It was cancelled by who runs this server."
+        text = "It was cancelled by the administrators of this server."
         tell_later(request.id, partial(fail_from_outside, request.id, text))
 
 
@@ -108,8 +108,8 @@ def _dropped(crop_id: str) -> None:
 
 
 def _cut(row: Crop, progress: Callable[..., Any]) -> None:
-    """Write the file and note how that ended."""
-    remove_leftovers(conf.CROPS)  # of worker processes that were killed, perhaps while they wrote this very crop
+    """Write the file, and store the outcome."""
+    remove_leftovers(conf.CROPS)  # files of killed workers, perhaps of this very crop
     try:
         with sigterm_raises():
             file_bytes = _write(row, progress)
@@ -127,7 +127,7 @@ def _cut(row: Crop, progress: Callable[..., Any]) -> None:
 
 
 def _write(row: Crop, progress: Callable[..., Any]) -> int:
-    """Write the file and return its size; whatever a user may know of what can go wrong becomes a UserTaskError."""
+    """Write the file and return its size. Errors that a user can understand become a UserTaskError."""
 
     def report(done: int, total: int) -> None:
         if stopping.is_set():
@@ -135,27 +135,27 @@ def _write(row: Crop, progress: Callable[..., Any]) -> int:
         progress(done, total, f"slice {done:,} of {total:,}")
 
     try:
-        # Again, since stacks and limits may have changed while the task waited.
+        # Checked again: stacks and limits may have changed while the task waited.
         region = Region.checked(row.request, stacks(), bytes_max=conf.CROP_BYTES_MAX)
         row.path.parent.mkdir(parents=True, exist_ok=True)
         return write_crop(region, row.path, progress=report)
     except RegionError as error:
         raise UserTaskError(str(error)) from error
     except StackConfigError as error:
-        raise UserTaskError("The server's list of image stacks is wrong; please tell who runs it.") from error
+        raise UserTaskError("The server's list of image stacks is wrong; please tell its administrators.") from error
     except SoftTimeLimitExceeded as error:
         raise _too_slow() from error
     except VolumeError as error:
-        # The signal of the time limit may arrive within the code of a volume, which takes it for its own failure.
+        # The signal of the time limit may interrupt a volume's code, which takes it for an error of its own.
         if isinstance(error.__cause__, SoftTimeLimitExceeded):
             raise _too_slow() from error
-        raise UserTaskError(f"{error} Nothing was written; please tell who runs this server.") from error
+        raise UserTaskError(f"{error} Nothing was written; please tell the administrators of this server.") from error
     except OSError as error:
         if error.errno in DISK_FULL:
             raise UserTaskError(
                 "The server's disk is full. Nothing was written; please try a smaller region, or again later."
             ) from error
-        raise UserTaskError("The server can't write the file; please tell who runs it.") from error
+        raise UserTaskError("The server can't write the file; please tell its administrators.") from error
 
 
 def _too_slow() -> UserTaskError:

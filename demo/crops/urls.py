@@ -1,4 +1,4 @@
-"""Addresses of the crops."""
+"""URLs of the crops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page, its pictures, and the crops of who is signed in."""
+"""Page with the stacks, their pictures, and the crops of the signed-in user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CROPS_SHOWN = 20
 
 
 def signed_in(view: View) -> View:
-    """Answer 401 as JSON to others: what scripts and pictures ask for must not be redirected to a login page."""
+    """Return a view that answers 401 as JSON to others: scripts and pictures can't use a redirect to the login page."""
 
     @functools.wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -78,7 +78,7 @@ def tile(request: HttpRequest, name: str, zoom: int, z: int, row: int, col: int)
 @signed_in
 @cache_control(private=True, no_store=True)
 def crops(request: HttpRequest) -> HttpResponse:
-    """List the latest crops of who asks, or begin one."""
+    """List the latest crops of the user, or start one."""
     if request.method == "GET":
         rows = Crop.objects.of(request.user)[:CROPS_SHOWN]
         return JsonResponse({"crops": [_crop(row) for row in rows]})
@@ -92,7 +92,7 @@ def crops(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 def download(request: HttpRequest, pk: UUID) -> HttpResponseBase:
-    """Return the file of a crop to who asked for it; for others it doesn't exist."""
+    """Return the file of a crop to its owner; for others it does not exist."""
     row = get_object_or_404(Crop.objects.of(request.user), pk=pk)
     if row.state == State.DONE:
         try:

@@ -1,3 +1,3 @@
-"""Starts and stops everything that the demo consists of."""
+"""Start and stop of all parts of the demo."""
 
 from __future__ import annotations

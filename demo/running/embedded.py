@@ -1,4 +1,4 @@
-"""Everything in one process: Daphne in the main thread, a Celery worker in another one."""
+"""Demo in one process: Daphne in the main thread, a Celery worker in another thread."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from demo.crops.tasks import stopping
 logger = logging.getLogger("demo")
 
 STOP_SECONDS = 4.0
-"""How long everything may take to end before it is cut off."""
+"""Seconds that all parts have to end before the process exits."""
 
 
 def serve(listener: socket.socket, *, ready: Callable[[], None]) -> int:
-    """Serve until SIGINT or SIGTERM and return the exit code: 0, or 1 when the worker ended by itself."""
-    # Here, not above: Daphne replaces Twisted's reactor when it is imported, which no other command should do.
+    """Serve until SIGINT or SIGTERM, and return the exit code: 0, or 1 if the worker ended by itself."""
+    # Imported here: importing Daphne replaces Twisted's reactor, which must not happen to other commands.
     from daphne.server import Server
     from twisted.internet import reactor as installed
 
@@ -34,14 +34,14 @@ def serve(listener: socket.socket, *, ready: Callable[[], None]) -> int:
 
     def begin_to_end() -> None:
         stopping.set()
-        # Nothing is lost by cutting it off: crops stop between two slices, and rows are in the database.
+        # A forced exit loses nothing: crops stop between two slices, and their rows are in the database.
         watchdog = threading.Timer(STOP_SECONDS, os._exit, args=[1 if worker.died else 0])
         watchdog.daemon = True
         watchdog.start()
         worker.stop()
 
     reactor.addSystemEventTrigger("before", "shutdown", begin_to_end)
-    # Not Daphne's own ready_callable: that comes before the handlers of the signals are in place.
+    # Daphne's ready_callable would be too early: its signal handlers are not installed by then.
     reactor.callWhenRunning(ready)
     worker.start()
     server = Server(
@@ -56,7 +56,7 @@ def serve(listener: socket.socket, *, ready: Callable[[], None]) -> int:
 
 
 class _Worker:
-    """A Celery worker with two threads."""
+    """Celery worker with two threads."""
 
     def __init__(self, *, on_death: Callable[[], None]) -> None:
         self.died = False
@@ -67,11 +67,11 @@ class _Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let it take no more tasks."""
+        """Stop to take tasks."""
         worker_state.should_stop = 0
 
     def wait(self) -> None:
-        """Wait for the tasks under way. Not for the thread: it looks at ``should_stop`` every two seconds only."""
+        """Wait for the running tasks. The thread itself looks at ``should_stop`` only every two seconds."""
         while worker_state.active_requests and self._thread.is_alive():
             time.sleep(0.05)
 
@@ -87,7 +87,7 @@ class _Worker:
                 without_heartbeat=True,
                 without_mingle=True,
             ).start()
-        # Whatever it is: the site without its worker would look well and do nothing.
+        # Any error: without its worker the site would look well, but do nothing.
         except BaseException:
             logger.exception("The worker failed")
         if not stopping.is_set():

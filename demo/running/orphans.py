@@ -1,4 +1,4 @@
-"""Lets a process end when the one that started it is gone, however that came; Linux only."""
+"""End of a process together with its parent, on Linux."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Have this process killed when its parent is gone: nobody would be there to end it in order.
+    """Let the kernel kill this process when its parent is gone, since no other process would end it.
 
-    What it was doing is done again: crops are acknowledged when they are written, and their left-overs are swept.
+    No work is lost: crops are acknowledged after they are written, and unfinished files are removed later.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What has to be there before the site starts. All of it may be done again at any time."""
+"""Preparation of the site. All of it can be repeated at any time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from demo.tiff_export import remove_leftovers
 from demo.volumes.sample import ensure_sample
 
 USERS: Final = ("demo", "guest")
-"""Their passwords are their names."""
+"""User names, which are also the passwords."""
 GROUP: Final = "tracers"
-"""They are all in it."""
+"""Group of all these users."""
 
 
 class AlreadyRunning(Exception):
@@ -29,10 +29,10 @@ class AlreadyRunning(Exception):
 
 
 def lock() -> IO[str]:
-    """Take the folder of the demo for this process, until the returned file is closed.
+    """Lock the folder of the demo for this process, until the returned file is closed.
 
     Raises:
-        AlreadyRunning: another process has it.
+        AlreadyRunning: another process holds the lock.
     """
     file: IO[str] = (conf.VAR / "lock").open("w", encoding="ascii")
     try:
@@ -46,13 +46,13 @@ def lock() -> IO[str]:
 
 
 def prepare(out: IO[str]) -> None:
-    """Migrate the database, make the sample, create the users, remove what earlier runs left behind.
+    """Migrate the database, create the sample and the users, and clean up after earlier runs.
 
     Raises:
         StackConfigError: the description of the stacks is wrong.
         OSError: the sample can't be written.
     """
-    # SQLite in WAL mode logs nothing of interest, but the first connection creates the file.
+    # Don't log the SQL of the first connection, which only creates SQLite's file in WAL mode.
     logging.getLogger("django.db.backends").setLevel(logging.WARNING)
     call_command("migrate", verbosity=0, interactive=False)
     if conf.STACKS is None:
@@ -65,7 +65,7 @@ def prepare(out: IO[str]) -> None:
     remove_expired()
     fail_stuck()
     if not settings.AMQP_URL:
-        fail_lost()  # the tasks were in the memory of the process that ended
+        fail_lost()  # their tasks were in the memory of the process that has ended
 
 
 def _make_sample(out: IO[str]) -> None:
@@ -92,5 +92,5 @@ def _make_user(name: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Tell who started the demo of something that may not be meant."""
+    """Print a warning for the person who starts the demo."""
     print(f"Warning: {text}", file=sys.stderr, flush=True)

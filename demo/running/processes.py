@@ -1,4 +1,4 @@
-"""Daphne and a Celery worker as processes of their own, for the demo with RabbitMQ."""
+"""Demo with RabbitMQ: Daphne and a Celery worker as separate processes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from demo.running.orphans import end_with_parent
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 WARM_SECONDS: Final = 1.5
-"""How long the worker may go on with its tasks; then it is told to drop them, and the broker keeps them."""
+"""Seconds for which the worker may finish its tasks. Then it drops them, and the broker keeps them."""
 WATCH_SECONDS: Final = 0.2
-"""How often it is looked whether the processes live."""
+"""Seconds between two checks that the processes are alive."""
 COLD_SECONDS: Final = 2.0
-"""How long it may take to drop them; then everything that is left is killed."""
+"""Seconds in which the worker must drop its tasks. Then everything that is left is killed."""
 
 
 def serve(listener: socket.socket, *, ready: Callable[[], None], hosts: Sequence[str]) -> int:
-    """Serve until SIGINT, SIGTERM or SIGHUP and return the exit code: 0, or 1 when a process ended by itself."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, and return the exit code: 0, or 1 if a process ended by itself."""
     host, port = listener.getsockname()[:2]
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "demo.settings",
-        # Relative paths mean the folder that the demo was started in.
+        # Resolved paths: relative ones refer to the folder in which the demo was started.
         "DEMO_VAR": str(conf.VAR),
         "DEMO_HOSTS": ",".join(hosts),
     }
@@ -47,7 +47,7 @@ def serve(listener: socket.socket, *, ready: Callable[[], None], hosts: Sequence
     processes: list[_Process] = []
     try:
         processes.append(_Process("web server", [*web, "demo.asgi:application"], environment, pass_fds=[number]))
-        listener.close()  # a web server that died must not leave a socket that accepts and never answers
+        listener.close()  # otherwise, without the web server, the port would accept connections and never answer
         processes.append(_Process("worker", worker, environment))
         _wait_until_it_answers(host, port)
         if not _dead(processes):
@@ -64,7 +64,7 @@ def serve(listener: socket.socket, *, ready: Callable[[], None], hosts: Sequence
 
 
 class _Stop(BaseException):
-    """A signal told this process to end."""
+    """A signal asks this process to end."""
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
@@ -72,7 +72,7 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 
 class _Process:
-    """A child in a session of its own: a Ctrl-C in the terminal reaches this process only, which ends all in order."""
+    """A child in its own session. Ctrl-C in the terminal reaches only this process, which ends the child in order."""
 
     def __init__(
         self, name: str, command: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int] = ()
@@ -100,7 +100,7 @@ class _Process:
         return True
 
     def kill_group(self) -> None:
-        """Kill whatever is left of its session: the process itself, and children that outlived it."""
+        """Kill what is left of the session: the process itself, and children that outlived it."""
         try:
             os.killpg(self.popen.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -108,18 +108,18 @@ class _Process:
 
 
 def _wait_until_it_answers(host: str, port: int) -> None:
-    """Wait for the first answer; the socket has been open all the time, so that the request waits, too."""
+    """Wait for the first answer. The listening socket exists already, so the request waits as well."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not listened on
     netloc = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     request = urllib.request.Request(f"http://{netloc}/login/", headers={"Host": f"localhost:{port}"})
     try:
         urllib.request.urlopen(request, timeout=30).close()  # noqa: S310  the scheme is http
     except OSError:
-        pass  # whether it died is found out next
+        pass  # the caller finds out whether the process has ended
 
 
 def _dead(processes: Sequence[_Process]) -> bool:
-    """Return whether one of them has ended, which none should, and say which."""
+    """Return true if one of the processes has ended, and print which one."""
     for process in processes:
         code = process.popen.poll()
         if code is not None:
@@ -130,7 +130,7 @@ def _dead(processes: Sequence[_Process]) -> bool:
 
 
 def _end(processes: Sequence[_Process]) -> None:
-    """End all of them within WARM_SECONDS + COLD_SECONDS."""
+    """End all processes within WARM_SECONDS + COLD_SECONDS."""
     start = time.monotonic()
     for process in processes:
         process.signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The socket that the site listens on, opened before anything else: a taken port is known at once."""
+"""Listening socket of the site. It is opened first, so that a taken port is reported at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 
 class CannotListen(Exception):
-    """The address can't be had; the text says why, and what to do."""
+    """The address can't be used. The text says why, and what to do."""
 
 
 def listen(host: str, port: int) -> socket.socket:

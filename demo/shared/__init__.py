@@ -1,1 +1,1 @@
-"""A sheet that several people edit, and a counter on two pages: what topics are for."""
+"""Examples for topics: a sheet that several people edit, and a counter on two pages."""

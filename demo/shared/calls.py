@@ -1,4 +1,4 @@
-"""Calls to people who have the page open: one user, a group, one session, everyone; one topic for who comes later."""
+"""Messages to open pages: of one user, a group, one session, everyone; and a topic that keeps the last message."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AUDIENCES = {
 
 
 class CallForm(forms.Form):
-    """What to say, and to whom."""
+    """Form with a text and its receivers."""
 
     text = forms.CharField(max_length=200)
     to = forms.ChoiceField(choices=list(AUDIENCES.items()))
@@ -42,7 +42,7 @@ class CallForm(forms.Form):
         self.fields["group"].queryset = Group.objects.order_by("name")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """Want the user or the group where it is one."""
+        """Require the user or the group if the call is for one."""
         cleaned = super().clean() or {}
         to = cleaned.get("to", "")
         if to in ("user", "group") and not cleaned.get(to):
@@ -54,7 +54,7 @@ class CallForm(forms.Form):
 @login_required
 @ensure_csrf_cookie
 def calls(request: HttpRequest) -> HttpResponse:
-    """Show the calls that come while the page is open, and a form to make one."""
+    """Show the calls that arrive while the page is open, and a form to make one."""
     return render(request, "demo/calls.html", {"form": CallForm(), "audiences": AUDIENCES, "topic": TOPIC})
 
 

@@ -1,4 +1,4 @@
-"""What the sheet has, and what its cells may hold."""
+"""Columns of the sheet, and validation of their values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ VALUE_LENGTH_MAX: Final = 80
 
 
 class Invalid(Exception):
-    """The text says what is wrong, to people."""
+    """The value is not valid. The text says why, for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its title, and what makes a value of what was typed."""
+    """A column: its title, and the function that turns typed text into a value."""
 
     title: str
     clean: Callable[[str], str]
@@ -56,9 +56,9 @@ COLUMNS: Final = (
 
 
 def cleaned(column: int, typed: str) -> str:
-    """Return the value that is stored.
+    """Return the value to store.
 
     Raises:
-        Invalid: it can't be.
+        Invalid: the text is not a valid value of this column.
     """
     return COLUMNS[column].clean(typed)

@@ -1,4 +1,4 @@
-"""Cells and counters, changed so that no change is lost unseen."""
+"""Cells and counters, with updates that lose no concurrent change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from demo.shared.columns import VALUE_LENGTH_MAX
 
 
 class Cell(models.Model):
-    """A cell that was ever written to; the others are empty and have version 0."""
+    """A cell that was written at least once. All others are empty and have version 0."""
 
     sheet = models.SlugField()
     row = models.PositiveSmallIntegerField()
@@ -29,7 +29,7 @@ class Cell(models.Model):
 
     @classmethod
     def write(cls, place: dict[str, Any], value: str, *, version: int, by: Any) -> Cell | None:
-        """Write a cell whose version the writer has seen; ``None``: somebody else has written since."""
+        """Write a cell; return ``None`` if its version is not the one that the writer has seen."""
         changes = {"value": value, "by": by}
         if version == 0:
             try:
@@ -42,7 +42,7 @@ class Cell(models.Model):
         return cls.objects.get(**place)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the cell as the page gets it."""
+        """Return the cell in the form that pages get."""
         return {
             "row": self.row,
             "column": self.column,
@@ -63,7 +63,7 @@ class Counter(models.Model):
 
     @classmethod
     def raised(cls, name: str) -> int:
-        """Raise a counter by one, in the caller's transaction, and return its value."""
+        """Add one to a counter in the caller's transaction, and return its value."""
         cls.objects.get_or_create(name=name)
         cls.objects.filter(name=name).update(value=F("value") + 1)
         return cls.objects.get(name=name).value

@@ -1,4 +1,4 @@
-"""The topics of the sheet, of the counter and of the calls; catmaid_notify finds this module at start."""
+"""Topics of the sheet, the counter and the calls. catmaid_notify imports this module at start."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ YEAR_SECONDS = 365 * 24 * HOUR_SECONDS
 
 
 def may_follow(user: Any, **_parameters: Any) -> bool:
-    """Everybody who can sign in to the demo."""
+    """Allow every signed-in user of the demo."""
     return bool(user.is_active)
 
 
 topics.register("sheet:<slug:name>", may_follow=may_follow)
-# One value says all, so it is kept: pages have it right at once, whenever they come.
+# The last value is the whole state. It is kept, so that a page has the right number as soon as it follows.
 topics.register("counter:<slug:name>", may_follow=may_follow, keep_seconds=YEAR_SECONDS)
-# Whoever comes within an hour gets the last one.
+# A page that follows within an hour gets the last call.
 topics.register("calls", may_follow=may_follow, keep_seconds=HOUR_SECONDS)

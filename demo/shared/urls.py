@@ -1,4 +1,4 @@
-"""Addresses of the sheet, of the counter and of the calls."""
+"""URLs of the sheet, the counter and the calls."""
 
 from __future__ import annotations
 

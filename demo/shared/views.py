@@ -1,4 +1,4 @@
-"""The pages, and what they read and write. Plain views: everything but the push is ordinary HTTP."""
+"""Pages of the sheet and the counter, and the data that they read and write. Only the push is not ordinary HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from demo.shared.models import Cell, Counter
 @login_required
 @ensure_csrf_cookie
 def sheet(request: HttpRequest, name: str) -> HttpResponse:
-    """Show the sheet; its script fetches the cells."""
+    """Show the sheet. Its script fetches the cells."""
     page = {"topic": f"sheet:{name}", "cellsUrl": reverse("shared:cells", args=[name]), "loginUrl": reverse("login")}
     return render(request, "demo/sheet.html", {"page": page, "columns": COLUMNS, "rows": range(ROWS)})
 
@@ -33,7 +33,7 @@ def sheet(request: HttpRequest, name: str) -> HttpResponse:
 @never_cache
 @signed_in
 def cells(request: HttpRequest, name: str) -> HttpResponse:
-    """Return all cells, or save one: valid and up to date, or not at all."""
+    """Return all cells, or save one if its value is valid and its version is the current one."""
     if request.method == "GET":
         found = Cell.objects.filter(sheet=name).select_related("by")
         return JsonResponse({"cells": [cell.as_dict() for cell in found]})
@@ -55,7 +55,7 @@ def cells(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _typed(request: HttpRequest) -> dict[str, Any] | None:
-    """Return what a page sends as a change, if it is one."""
+    """Return the change in the body of a request; ``None`` if it is not one."""
     try:
         typed = json.loads(request.body)
         numbers = [typed["row"], typed["column"], typed["version"]]
@@ -78,7 +78,7 @@ def counter(request: HttpRequest, name: str) -> HttpResponse:
 @login_required
 @never_cache
 def raise_counter(request: HttpRequest, name: str) -> HttpResponse:
-    """Show a button that raises the counter, and do so."""
+    """Show a button that raises the counter, and raise it on POST."""
     if request.method == "GET":
         return render(request, "demo/raise.html", _counter(name))
     with transaction.atomic():

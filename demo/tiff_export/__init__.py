@@ -1,4 +1,4 @@
-"""Cutting a region out of a stack into a TIFF file. No Django in here."""
+"""Export of a region of a stack as a TIFF file. Independent of Django."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a region as a multi-page TIFF that ImageJ opens as a volume with its physical size."""
+"""Writer for multi-page TIFF files that ImageJ opens as a volume with its physical size."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NM_PER_UM = 1000.0
 
 
 def write_crop(region: Region, target: Path, *, progress: Callable[[int, int], None] | None = None) -> int:
-    """Write the region slice by slice and return the size of the file in bytes.
+    """Write the region slice by slice, and return the size of the file in bytes.
 
-    At most a few slices are in memory. ``progress(done, total)`` is called after each slice; what it raises stops the
-    crop. The file appears under its name when it is whole; if anything fails, nothing is left.
+    At most a few slices are in memory. ``progress(done, total)`` is called after each slice; an exception from it stops
+    the crop. The file gets its name when it is complete; after an error, nothing is left.
 
     Raises:
         VolumeError: a part of the region can't be read.
@@ -31,7 +31,7 @@ def write_crop(region: Region, target: Path, *, progress: Callable[[int, int], N
         "axes": "ZYX",
         "unit": "um",
         "spacing": z_nm / NM_PER_UM,
-        # ImageJ's origin is where coordinate 0 lies, in pixels of this file: so it shows coordinates of the stack.
+        # ImageJ's origin is the place of coordinate 0 in pixels of this file. So ImageJ shows coordinates of the stack.
         "xorigin": -window.x0,
         "yorigin": -window.y0,
         "zorigin": -region.z[0],
@@ -53,9 +53,9 @@ def write_crop(region: Region, target: Path, *, progress: Callable[[int, int], N
 
 
 def _pages(region: Region, progress: Callable[[int, int], None] | None) -> Iterator[bytes]:
-    """Yield the slices as ImageJ wants them, the most significant byte first.
+    """Yield the slices in ImageJ's byte order, the most significant byte first.
 
-    As bytes, not as arrays: those are written by NumPy, which doesn't say why it failed when the disk is full.
+    They are bytes and not arrays, because NumPy, which writes arrays, doesn't say why it failed when the disk is full.
     """
     shape = region.shape
     stored = region.stack.dtype.newbyteorder(">")

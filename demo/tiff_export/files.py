@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ UNFINISHED: Final = ".part"
 
 @contextmanager
 def new_file(target: Path) -> Iterator[BinaryIO]:
-    """Open a file that gets its name when the block ends well, and is removed when it ends in any other way.
+    """Open a file that gets its name when the block succeeds, and is removed when the block fails.
 
-    It is on disk by then: a crash of the machine leaves the whole file or none. While it is written it is locked, and
-    so ``remove_leftovers`` can tell it from the file of a process that was killed.
+    The file is synced to the disk before that, so after a crash of the machine it is complete or absent. It is locked
+    while it is written, so that ``remove_leftovers`` can tell it from the file of a killed process.
 
     Raises:
         OSError: the file can't be written; ENOSPC and EDQUOT when the disk is full.
@@ -37,7 +37,7 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove the unfinished files that no living process is writing, and return how many there were."""
+    """Remove the unfinished files that no living process is writing, and return their number."""
     removed = 0
     for path in folder.glob(f"*{UNFINISHED}"):
         try:
@@ -45,7 +45,7 @@ def remove_leftovers(folder: Path) -> int:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
         except (BlockingIOError, FileNotFoundError):
-            continue  # being written, or just finished
+            continue  # another process is writing it, or has just finished it
         removed += 1
     return removed
 
@@ -53,17 +53,17 @@ def remove_leftovers(folder: Path) -> int:
 def _open_locked(target: Path) -> tuple[BinaryIO, Path]:
     while True:
         handle, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=UNFINISHED, dir=target.parent)
-        # By its name, which tifffile asks for; os.fdopen() gives files whose name is a number.
+        # Opened by its name, for which tifffile asks: files of os.fdopen() have a number as their name.
         file, path = open(name, "w+b", opener=lambda *_, handle=handle: handle), Path(name)  # noqa: SIM115
         fcntl.flock(file, fcntl.LOCK_EX)
-        # Between its creation and the lock, another process may have taken it for a left-over and removed it.
+        # Before the lock, another process may have taken the file for a leftover and removed it.
         if path.exists():
             return file, path
         file.close()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable."""
+    """Make a rename in this folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Lets a process that is told to end clean up behind itself."""
+"""Clean-up of a process that gets SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import FrameType
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Raise SystemExit in this block on SIGTERM, which otherwise ends a Celery worker's child without any clean-up.
+    """Raise SystemExit in this block on SIGTERM, which otherwise ends Celery's worker processes without any clean-up.
 
-    Signals reach the main thread only; in other threads this does nothing.
+    Signals reach only the main thread; in other threads this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -27,6 +27,6 @@ def sigterm_raises() -> Iterator[None]:
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:
-    # Once only: a second signal must not interrupt the clean-up that the first one began.
+    # Only once: a second signal must not interrupt the clean-up of the first one.
     signal.signal(signum, signal.SIG_IGN)
     sys.exit(128 + signum)

@@ -1,4 +1,4 @@
-"""The region of a stack that shall be cut out, and every way in which a request for one can be wrong."""
+"""Region of a stack to crop, and the validation of requests for one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final
 from demo.volumes import Stack, Window
 
 FILE_BYTES_MAX: Final = 2**32 - 64 * 2**20
-"""TIFF files that ImageJ reads have offsets of 32 bits; the rest is for their directories."""
+"""Largest TIFF file that ImageJ reads: its offsets have 32 bits. The subtracted part is for the file's directories."""
 
 
 class RegionError(ValueError):
-    """The region can't be cut out. The text is for the user, ``field`` names the wrong entry of the request."""
+    """The region can't be cropped. The text is for the user; ``field`` names the wrong entry of the request."""
 
     def __init__(self, text: str, *, field: str) -> None:
         super().__init__(text)
@@ -22,7 +22,7 @@ class RegionError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Region:
-    """A box in a stack: half-open ranges in pixels of zoom level 0, and the zoom level to cut it from."""
+    """A box in a stack: half-open ranges in pixels of zoom level 0, and the zoom level to crop from."""
 
     stack: Stack
     x: tuple[int, int]
@@ -32,7 +32,7 @@ class Region:
 
     @classmethod
     def checked(cls, request: Any, stacks: Mapping[str, Stack], *, bytes_max: int) -> Region:
-        """Return the region that a decoded JSON object ``{"stack", "x": [first, end], "y", "z", "zoom"}`` asks for.
+        """Return the region in a decoded JSON object ``{"stack", "x": [first, end], "y", "z", "zoom"}``.
 
         Raises:
             RegionError: an entry is missing or wrong, or the result would have more than ``bytes_max`` bytes.
@@ -62,7 +62,7 @@ class Region:
 
     @property
     def window(self) -> Window:
-        """The rectangle of each slice, in pixels of ``zoom``."""
+        """Rectangle of each slice, in pixels of ``zoom``."""
         height, width = self.stack.level_shape(self.zoom)
         whole = Window(y0=self.y[0], y1=self.y[1], x0=self.x[0], x1=self.x[1])
         return whole.at_zoom(self.zoom, height=height, width=width)
@@ -74,7 +74,7 @@ class Region:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the pixels of the result."""
+        """Size of the result's pixels, in bytes."""
         depth, height, width = self.shape
         return depth * height * width * self.stack.dtype.itemsize
 
@@ -86,7 +86,7 @@ class Region:
 
 
 def megabytes(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes as a text for people."""
     if count < 1e6:
         return f"{count / 1e3:,.0f} kB"
     return f"{count / 1e6:,.1f} MB" if count < 100e6 else f"{count / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""Image stacks on disk: what they are, where their pixels come from, and a sample. No Django in here."""
+"""Image stacks on disk: descriptions, sources of pixels, and a sample. Independent of Django."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the description of the stacks, a JSON file; ``demo/README.md`` shows one and explains each entry."""
+"""Parser for the description of the stacks, a JSON file; ``demo/README.md`` explains each entry."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ EXTENSION: Final = re.compile(r"[A-Za-z0-9]{1,8}")
 
 
 def load_stacks(file: Path) -> dict[str, Stack]:
-    """Read a description and return its stacks by name, in the order of the file.
+    """Read a description, and return its stacks by name in the order of the file.
 
     Raises:
-        StackConfigError: the file can't be read, or an entry is wrong; the text says which one and what it may be.
+        StackConfigError: the file can't be read, or an entry is wrong. The text names the entry and the allowed values.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def load_stacks(file: Path) -> dict[str, Stack]:
 
 
 class _Entry:
-    """One object of the description, with checks that name the place."""
+    """One object of the description. Errors of its checks name its place."""
 
     def __init__(self, content: Any, *, where: str) -> None:
         if not isinstance(content, dict):
@@ -97,7 +97,7 @@ class _Entry:
         rows, columns = source.integers("tile_shape", 2)
         folder = base / source.text("path")
         if not folder.is_dir():
-            raise source.wrong("path", f"a folder; {folder} is none")
+            raise source.wrong("path", f"a folder, which {folder} is not")
         pixels = TileSource(folder=folder, layout=layout, extension=extension, tile_shape=(rows, columns), dtype=dtype)
         levels = source.integers("zoom_levels", 1)[0] if "zoom_levels" in source.content else 1
         return (z, y, x), dtype, levels, pixels
@@ -114,7 +114,7 @@ class _Entry:
         finest = pixels.arrays[0]
         for level, array in zip(levels, pixels.arrays, strict=True):
             if array.ndim != 3 or array.dtype.kind != "u" or array.dtype.itemsize > 2:
-                raise source.wrong("levels", f"arrays [z, y, x] of uint8 or uint16; {level!r} isn't one")
+                raise source.wrong("levels", f"arrays [z, y, x] of uint8 or uint16; {level!r} is not one")
             if array.dtype != finest.dtype:
                 raise source.wrong("levels", f"arrays of one type; {level!r} differs from {levels[0]!r}")
         shape = (int(finest.shape[0]), int(finest.shape[1]), int(finest.shape[2]))
@@ -124,7 +124,7 @@ class _Entry:
                 raise source.wrong("levels", f"levels halved along y and x only; {level!r} is smaller than {least}")
         if "shape" in self.content and tuple(self.integers("shape", 3)) != shape:
             raise self.wrong("shape", f"{list(shape)} as in the store, or nothing")
-        dtype: np.dtype[Any] = np.dtype(DTYPES[finest.dtype.itemsize - 1])  # without the byte order of the store
+        dtype: np.dtype[Any] = np.dtype(DTYPES[finest.dtype.itemsize - 1])  # native byte order
         if "dtype" in self.content and self.dtype() != dtype:
             raise self.wrong("dtype", f"{dtype.name} as in the store, or nothing")
         return shape, dtype, len(levels), pixels
@@ -154,7 +154,7 @@ class _Entry:
     def integers(self, key: str, count: int, *, least: int = 1) -> list[int]:
         values = self.values(key, count)
         for value in values:
-            # 2^31: beyond it ImageJ and most image libraries give up, and sums could overflow NumPy's integers
+            # Beyond 2^31, ImageJ and most image libraries fail, and sums could overflow NumPy's integers.
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
                 what = "a whole number" if count == 1 else f"{count} whole numbers"
                 raise self.wrong(key, f"{what}, {least} or more")

@@ -1,4 +1,4 @@
-"""What can be wrong with a stack. The text of a ``VolumeError`` may be shown to the user: it never holds a path."""
+"""Errors of stacks. The text of a ``VolumeError`` may be shown to users: it never holds a path."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class TileError(VolumeError):
 
 
 class StackConfigError(Exception):
-    """The description of the stacks is wrong; the text is for who runs the site, and may name files."""
+    """The description of the stacks is wrong. The text is for administrators, and may hold paths."""

@@ -1,4 +1,4 @@
-"""A sample volume that looks somewhat like neural tissue under an electron microscope, made from a seed.
+"""Generator of a sample volume that resembles neural tissue under an electron microscope.
 
 Cells are a Voronoi tessellation around centres that wander from slice to slice, seen through a slowly changing
 warp; their borders are the membranes. Some cells hold mitochondria, some are full of vesicles.
@@ -24,7 +24,7 @@ from demo.volumes.tiles import LAYOUTS
 Floats = NDArray[np.float32]
 
 SHAPE: Final = (64, 700, 1000)
-"""Slices, rows, columns: not multiples of the tile size, so that there are tiles at the edges."""
+"""Slices, rows, columns. They are no multiples of the tile size, so that there are tiles at the edges."""
 RESOLUTION_NM: Final = (4.0, 4.0, 40.0)
 TILE: Final = 256
 ZOOM_LEVELS: Final = 4
@@ -34,9 +34,9 @@ JPEG_QUALITY: Final = 88
 
 
 def ensure_sample(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Make the sample in ``folder`` unless it is there, and return its description for ``load_stacks``.
+    """Create the sample in ``folder`` unless it exists, and return its description for ``load_stacks``.
 
-    It is written beside the folder and then renamed, so a half-written one is never taken for a whole one.
+    It is written beside the folder and then renamed, so a half-written one is never taken for a complete one.
 
     Raises:
         OSError: it can't be written.
@@ -45,7 +45,7 @@ def ensure_sample(folder: Path, *, progress: Callable[[int, int], None] | None =
     if description.is_file():
         return description
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # One name for all processes would let two first starts write into each other's files.
+    # With one name for all processes, two first starts would write into each other's files.
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     _remove_leftovers(folder)
     try:
@@ -61,23 +61,23 @@ def ensure_sample(folder: Path, *, progress: Callable[[int, int], None] | None =
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes have left that were killed while they made the sample."""
+    """Remove the unfinished samples of killed processes."""
     for path in folder.parent.glob(f"{folder.name}.[0-9]*.part"):
         pid = int(path.suffixes[-2].removeprefix("."))
         try:
             if pid != os.getpid():
-                os.kill(pid, 0)  # sends nothing
+                os.kill(pid, 0)  # only tests whether the process exists
                 continue
         except OSError:
-            pass  # there is no such process
+            pass  # the process has ended
         shutil.rmtree(path, ignore_errors=True)
 
 
 def tissue(shape: tuple[int, int, int], seed: int) -> Iterator[Plane]:
-    """Yield the slices, uint8, of a volume with ``shape`` slices, rows and columns; the same ones for the same seed."""
+    """Yield the slices (uint8) of a volume of ``shape``: slices, rows, columns. The same seed gives the same volume."""
     depth, height, width = shape
     rng = np.random.default_rng(seed)
-    half = (-(-height // 2), -(-width // 2))  # membranes are drawn at half the size, which is four times as fast
+    half = (-(-height // 2), -(-width // 2))  # membranes are drawn at half the size, which takes a quarter of the time
     cells = _Cells.scatter(rng, depth=depth, half=half)
     warp = [_Drift.random(rng, half, cell=40, strength=9.0) for _ in range(2)]
     shade = _Drift.random(rng, half, cell=90, strength=7.0)
@@ -95,7 +95,7 @@ def tissue(shape: tuple[int, int, int], seed: int) -> Iterator[Plane]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Drift:
-    """Smooth noise that changes slowly from slice to slice: two fields that turn into each other."""
+    """Smooth noise that changes slowly from slice to slice, by blending two fields."""
 
     fields: tuple[Floats, Floats]
     slices_per_turn: float
@@ -122,7 +122,7 @@ class _Cells:
     paths: Floats
     """Centre of each cell in each slice, [cell, z, (y, x)]."""
     weights: Floats
-    """What is subtracted from the distance to a cell's centre: larger cells have more."""
+    """Values that are subtracted from the distance to a cell's centre; larger cells have larger ones."""
     greys: Floats
     mitochondria: dict[int, tuple[float, float, float]]
     """Cell → offset y and x of its mitochondrion from the centre, and angle of its cristae."""
@@ -130,7 +130,7 @@ class _Cells:
 
     @classmethod
     def scatter(cls, rng: np.random.Generator, *, depth: int, half: tuple[int, int]) -> _Cells:
-        # Jittered grid points: even coverage, so that a window of a fixed radius always sees the nearest two centres.
+        # A jittered grid covers the plane evenly: a window of a fixed radius always holds the nearest two centres.
         spacing = 30
         rows, columns = np.mgrid[-1 : half[0] // spacing + 2, -1 : half[1] // spacing + 2]
         start = np.stack([rows.ravel(), columns.ravel()], axis=1) * spacing + spacing / 2
@@ -188,7 +188,7 @@ class _Cells:
         warp_x: Floats,
     ) -> None:
         window = self._around(*at, radius=40)
-        # Mitochondria end somewhere: a slow sine lets each one swell, shrink and vanish along z.
+        # Mitochondria have ends: a slow sine lets each one swell, shrink and vanish along z.
         radius = 9 * np.sin(z / 17 + angle * 5) + 4
         if window is None or radius < 3:
             return
@@ -217,10 +217,10 @@ class _Cells:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Vesicles:
-    """Small dark rings in some cells. A vesicle is 40 nm wide, as thick as a slice, so each is in one slice only."""
+    """Small dark rings in some cells. A vesicle is 40 nm wide, as thick as a slice, so it is in one slice only."""
 
     places: NDArray[Any]
-    """Rows of (z, y, x) in pixels of the full-size image, before the warp."""
+    """Rows of (z, y, x), in pixels of the full-size image before the warp."""
 
     RADIUS = 6
 
@@ -247,7 +247,7 @@ class _Vesicles:
             top = int(y - 2 * warp_y[row, column]) - self.RADIUS
             left = int(x - 2 * warp_x[row, column]) - self.RADIUS
             patch = image[max(0, top) : top + size, max(0, left) : left + size]
-            # Only whole rings, and only on cytoplasm: vesicles neither overlap nor sit on a membrane.
+            # Whole rings on cytoplasm only, so that vesicles neither overlap nor lie on a membrane.
             if patch.shape == ring.shape and patch.min() > 128:
                 patch += ring
 
@@ -255,7 +255,7 @@ class _Vesicles:
 def _write(
     folder: Path, slices: Iterator[Plane], shape: tuple[int, int, int], progress: Callable[[int, int], None] | None
 ) -> None:
-    import zarr  # see ZarrSource.open()
+    import zarr  # imported here for the reason in ZarrSource.open()
 
     folder.mkdir(parents=True)
     depth, height, width = shape
@@ -286,7 +286,7 @@ def _write_tiles(folder: Path, plane: Plane, z: int, zoom: int) -> None:
 
 
 def halved(plane: Plane) -> Plane:
-    """Return the next zoom level: the mean of each 2 × 2 pixels; an odd last row or column is dropped."""
+    """Return the next zoom level: the mean of each 2 × 2 pixels. An odd last row or column is dropped."""
     height, width = plane.shape[0] // 2, plane.shape[1] // 2
     blocks = plane[: height * 2, : width * 2].reshape(height, 2, width, 2)
     means: Plane = blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(plane.dtype)

@@ -1,4 +1,4 @@
-"""What a stack is: its name, its size in pixels and in nanometres, and where its pixels come from."""
+"""Image stack: name, size in pixels and in nanometres, and source of the pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Plane = NDArray[Any]
 
 
 class Source(Protocol):
-    """Where pixels come from. Windows are in pixels of the zoom level and within it."""
+    """Source of pixels. Windows are in pixels of the zoom level, and lie within it."""
 
     def read(self, z: int, window: Window, zoom: int = 0) -> Plane:
         """Return the pixels of one slice.
@@ -26,7 +26,7 @@ class Source(Protocol):
         """
 
     def slices(self, z0: int, z1: int, window: Window, zoom: int = 0) -> Iterator[Plane]:
-        """Yield the same window of the slices z0 ≤ z < z1, with a bounded amount of memory.
+        """Yield the same window of the slices z0 ≤ z < z1, in bounded memory.
 
         Raises:
             VolumeError: they can't be read.
@@ -35,12 +35,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stack:
-    """An image stack. Slices are never downsampled along z, as CATMAID has it."""
+    """An image stack. As in CATMAID, slices are never downsampled along z."""
 
     name: str
-    """What URLs and requests call it."""
+    """Name in URLs and requests."""
     title: str
-    """What people call it."""
+    """Name for people."""
     shape: tuple[int, int, int]
     """Slices, rows and columns at zoom level 0."""
     resolution_nm: tuple[float, float, float]
@@ -48,15 +48,15 @@ class Stack:
     dtype: np.dtype[Any]
     """uint8 or uint16."""
     zoom_levels: int
-    """How many there are; each has half the rows and columns of the one before it."""
+    """Number of zoom levels; each has half the rows and columns of the one before it."""
     source: Source
     contrast: tuple[int, int]
-    """The values that are shown as black and as white; crops keep all values as they are."""
+    """Values that are shown as black and as white. Crops keep all values unchanged."""
 
     def level_shape(self, zoom: int) -> tuple[int, int]:
-        """Return rows and columns of a zoom level.
+        """Return the rows and columns of a zoom level.
 
-        Halves are rounded down: some tilers keep the odd last pixel and some drop it, so only these pixels are in all.
+        Halves are rounded down. Some tilers keep the odd last pixel and some drop it, so only these pixels always exist.
         """
         return max(1, self.shape[1] >> zoom), max(1, self.shape[2] >> zoom)
 

@@ -25,7 +25,7 @@ LAYOUTS: Final[dict[int, str]] = {
     4: "{z}/{zoom}/{row}_{col}.{extension}",
     5: "{zoom}/{z}/{row}/{col}.{extension}",
 }
-"""CATMAID's tile source type → path of a tile below the stack's folder."""
+"""Path of a tile below the stack's folder, by CATMAID's tile source type."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,18 +36,18 @@ class TileSource:
     layout: int
     """CATMAID's tile source type, a key of ``LAYOUTS``."""
     extension: str
-    """Of the files, without the dot: jpg, png, tif …"""
+    """Extension of the files without the dot: jpg, png, tif …"""
     tile_shape: tuple[int, int]
     """Rows and columns of a whole tile."""
     dtype: np.dtype[Any]
 
     def path(self, *, z: int, row: int, col: int, zoom: int) -> Path:
-        """Return where a tile is."""
+        """Return the path of a tile."""
         place = {"z": z, "row": row, "col": col, "zoom": zoom}
         return self.folder / LAYOUTS[self.layout].format(**place, extension=self.extension)
 
     def read(self, z: int, window: Window, zoom: int = 0) -> Plane:
-        """See Source.read()."""
+        """Read a window from the tiles; see Source.read()."""
         plane = np.empty((window.height, window.width), dtype=self.dtype)
         for row, y0, y1 in _grid(window.y0, window.y1, self.tile_shape[0]):
             for col, x0, x1 in _grid(window.x0, window.x1, self.tile_shape[1]):
@@ -64,7 +64,7 @@ class TileSource:
         return plane
 
     def slices(self, z0: int, z1: int, window: Window, zoom: int = 0) -> Iterator[Plane]:
-        """See Source.slices()."""
+        """Read a window of several slices; see Source.slices()."""
         for z in range(z0, z1):
             yield self.read(z, window, zoom)
 
@@ -77,13 +77,13 @@ class TileSource:
             raise TileError("is missing", **place) from error
         except PermissionError as error:
             raise TileError("may not be read by the server", **place) from error
-        # Pillow tells of damage by OSError, SyntaxError (PNG), ValueError and its own two, depending on the format.
+        # For a damaged file, Pillow raises OSError, SyntaxError (PNG), ValueError or two errors of its own, by format.
         except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise TileError("is damaged", **place) from error
 
 
 def _grid(start: int, stop: int, size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (number of the tile, first pixel, end) for each tile that start ≤ pixel < stop touches."""
+    """Yield (number of the tile, first pixel, end) for each tile that overlaps start ≤ pixel < stop."""
     for number in range(start // size, -(-stop // size)):
         yield number, max(start, number * size), min(stop, (number + 1) * size)
 

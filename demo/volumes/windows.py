@@ -1,4 +1,4 @@
-"""Rectangles of pixels within one slice."""
+"""Rectangles of pixels within a slice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Window:
     def at_zoom(self, zoom: int, *, height: int, width: int) -> Window:
         """Return the smallest window of a coarser level, of ``height`` × ``width`` pixels, that covers this one.
 
-        A level may lack the last odd pixel of the one below it, so the result is cut to the level, but is never empty.
+        A level may lack the last odd pixel of the level below. The result is limited to the level, but is never empty.
         """
         y0, y1 = _scaled(self.y0, self.y1, zoom, height)
         x0, x1 = _scaled(self.x0, self.x1, zoom, width)

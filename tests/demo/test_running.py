@@ -228,7 +228,7 @@ def test_rabbitmq__revoked_by_who_runs_the_site(on_rabbitmq: Running, vhost: Vho
     with Celery(broker=vhost.url, set_as_current=False) as operator:
         operator.control.revoke(crop, terminate=True)
     (message,) = until(demo.messages)
-    assert message["text"] == "It was cancelled by who runs this server."
+    assert message["text"] == "It was cancelled by the administrators of this server."
     assert state_of(demo, crop) == "failed"
     until(lambda: not on_rabbitmq.unfinished())
     assert demo.json("/notify/unread")["tasks"] == []

@@ -74,17 +74,17 @@ DISK_FULL = "The server's disk is full. Nothing was written; please try a smalle
 TOO_SLOW = "The crop took longer than 1 min and was stopped. Please try a smaller one."
 TILE_MISSING = (
     "The image tile at z=3, row=0, column=1, zoom level 0 is missing. "
-    "Nothing was written; please tell who runs this server."
+    "Nothing was written; please tell the administrators of this server."
 )
 FAILURES = [
     (TileError("is missing", z=3, row=0, col=1, zoom=0), TILE_MISSING),
     (os_error(errno.ENOSPC), DISK_FULL),
     (os_error(errno.EDQUOT), DISK_FULL),
     (os_error(errno.EFBIG), DISK_FULL),
-    (os_error(errno.EIO), "The server can't write the file; please tell who runs it."),
+    (os_error(errno.EIO), "The server can't write the file; please tell its administrators."),
     (SoftTimeLimitExceeded(), TOO_SLOW),
     (within_volume(SoftTimeLimitExceeded()), TOO_SLOW),
-    (StackConfigError("/etc/x"), "The server's list of image stacks is wrong; please tell who runs it."),
+    (StackConfigError("/etc/x"), "The server's list of image stacks is wrong; please tell its administrators."),
 ]
 
 
@@ -228,7 +228,7 @@ def test_cancelled__is_told_once_in_words_of_the_demo(ann: User, stacks: dict[st
         request._announce_revoked("terminated", terminated=True, signum="SIGTERM", expired=False)
     reporter.wait()
     row.refresh_from_db()
-    assert (row.state, row.error) == ("failed", "It was cancelled by who runs this server.")
+    assert (row.state, row.error) == ("failed", "It was cancelled by the administrators of this server.")
     (message,) = messages(ann)
     assert (message.title, message.text) == ("Crop of Some tissue has failed", row.error)
 

@@ -1,4 +1,4 @@
-"""The tables of the sheet and of the counter."""
+"""Tables of the sheet and of the counter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py demo``: one command, and the demo runs."""
+"""``manage.py demo``: prepares and runs the whole demo."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with what the user asks f
 
 
 class Command(BaseCommand):
-    """Prepare everything, start everything, and end everything at Ctrl-C."""
+    """Command that prepares and starts everything, and ends it at Ctrl-C."""
 
     help = "Start the demo: the site and a worker; with AMQP_URL set, on RabbitMQ."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """See BaseCommand.add_arguments()."""
+        """Add the options; see BaseCommand.add_arguments()."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
-        """See BaseCommand.handle()."""
-        # Shells start background jobs with Ctrl-C switched off, which would leave a demo that only a kill ends.
+        """Run the demo; see BaseCommand.handle()."""
+        # Shells start background jobs with SIGINT ignored. Then only a kill could end the demo.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
@@ -41,11 +41,11 @@ class Command(BaseCommand):
         except (CannotListen, AlreadyRunning, StackConfigError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            pass  # while preparing; nothing is half done
+            pass  # during the preparation, of which each step can be repeated
         self.stdout.write("\nThe demo has ended.")
 
     def run(self, listener: socket.socket, host: str) -> None:
-        """Prepare and serve."""
+        """Prepare the site and serve it."""
         hosts = _allow(host)
         prepare(sys.stdout)
         port = listener.getsockname()[1]
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
 
 def _allow(host: str) -> list[str]:
-    """Answer to the name or address that the demo listens on, too, and return the names beyond this machine's own."""
+    """Add ``host`` to ALLOWED_HOSTS, and return the names that other machines can use."""
     hosts = [name for name in settings.ALLOWED_HOSTS if name not in (*LOOPBACK, "[::1]")]
     if host not in LOOPBACK:
         warn("everybody who can reach this machine can sign in; the passwords are no secret.")

@@ -1,4 +1,4 @@
-"""``manage.py demo_prepare``: what ``manage.py demo`` does before it starts the servers."""
+"""``manage.py demo_prepare``: the preparation of ``manage.py demo`` alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from demo.volumes import StackConfigError
 
 
 class Command(BaseCommand):
-    """For those who start the servers themselves."""
+    """Command for people who start the servers themselves."""
 
     help = "Migrate the database, make the sample volume, create the users."
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
-        """See BaseCommand.handle()."""
+        """Prepare the site; see BaseCommand.handle()."""
         try:
             with lock():
                 prepare(sys.stdout)

@@ -1,4 +1,4 @@
-"""``manage.py demo_stacks``: look at the stacks before users do."""
+"""``manage.py demo_stacks``: test of the stacks, before users see them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from demo.volumes import Stack, StackConfigError, VolumeError, Window
 
 
 class Command(BaseCommand):
-    """List the stacks, and read the corners of each zoom level of the first and the last slice."""
+    """Command that lists the stacks, and reads the corners of each zoom level of the first and the last slice."""
 
     help = "Check the description of the stacks (DEMO_STACKS), and that their files are where it says."
 
     def handle(self, **options: Any) -> None:
-        """See BaseCommand.handle()."""
+        """List and test the stacks; see BaseCommand.handle()."""
         try:
             found = stacks()
         except StackConfigError as error:
