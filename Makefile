@@ -1,16 +1,16 @@
-# Two commands are all that is needed from a fresh checkout, with Python 3.11 and nothing else: `make demo`, `make test`.
+# Two commands suffice for a fresh checkout, with nothing but Python 3.11: `make demo` and `make test`.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
-# Both are folders of this checkout. The first has what we recommend; the second is that of the classic CATMAID guide.
+# Two virtual environments. The first one has the recommended packages, the second one those of CATMAID's classic guide.
 VENV := .venv
 CLASSIC := .venv-classic
 PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
-# A file's tests stay together, since they share what is costly to start. Those with real servers mostly wait, so there
-# may be more of them than there are cores; who starts first is said in tests/conftest.py.
+# The tests of a file run in one process, since they share parts that are slow to start. Tests with real servers mostly
+# wait, so there may be more processes than cores. tests/conftest.py decides on the order.
 JOBS ?= 2
 REAL_JOBS ?= 5
 PYTEST_OPTIONS := -q --maxfail=20 --dist=loadfile --no-loadscope-reorder
@@ -19,7 +19,7 @@ PYTEST_REAL := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) --numprocesses=$(R
 JS_TESTS ?= $(sort $(wildcard tests/js/*.test.js tests/js/*/*.test.js))
 
 .PHONY: help
-help: ## Say what this file can do
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # -- For everybody
@@ -33,25 +33,25 @@ ifdef ONLY
 test: system venv node_modules/installed
 	@$(VENV)/bin/python scripts/run_tests.py only "$(ONLY)"
 else
-test: system venv $(CLASSIC)/installed node_modules/installed ## Run the gate: checks, all tests that take seconds, real servers, Chromium; ONLY=tests/… for one
+test: system venv $(CLASSIC)/installed node_modules/installed ## Run the checks and all quick tests, with real servers and Chromium; ONLY=tests/… for one file
 	@$(VENV)/bin/python scripts/run_tests.py gate
 endif
 
 .PHONY: test-all
-test-all: system venv $(CLASSIC)/installed node_modules/installed ## Run everything: the gate, then what takes minutes (about an hour)
+test-all: system venv $(CLASSIC)/installed node_modules/installed ## Run all tests, including the slow ones (about an hour)
 	@$(VENV)/bin/python scripts/run_tests.py all
 
 # -- For developers
 
 .PHONY: venv
-venv: $(VENV)/installed-dev ## Make .venv, with everything that development needs
+venv: $(VENV)/installed-dev ## Create .venv, with everything that development needs
 
 .PHONY: system
 system: ## Install (as root, on Debian) and start Chromium, RabbitMQ, PostgreSQL and npm where they are missing
 	@scripts/system.sh
 
 .PHONY: check
-check: venv ## Ruff, mypy, missing migrations, files made from other files
+check: venv ## Run Ruff and mypy, and look for missing migrations and outdated generated files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy bench catmaid_notify demo faults tests scripts settings_example.py
@@ -61,7 +61,7 @@ check: venv ## Ruff, mypy, missing migrations, files made from other files
 	$(VENV)/bin/python scripts/config_files.py --check
 
 .PHONY: format
-format: venv ## Format and mend the Python files
+format: venv ## Format the Python files, fix lint errors, and write the generated files
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/python scripts/conf_block.py
@@ -73,49 +73,49 @@ messages: venv ## Collect the texts to translate, and compile the translations (
 	cd catmaid_notify && $(CURDIR)/$(VENV)/bin/python -m django compilemessages
 
 .PHONY: js
-js: venv node_modules/installed ## Tests of the browser client, by Node; its types, its size, its package
+js: venv node_modules/installed ## Test the browser client in Node.js, with its types, size and package
 	node_modules/.bin/biome check --error-on-warnings
 	$$($(VENV)/bin/python -m tests.support.node) --test --test-reporter=spec $(or $(JS_TESTS),$(error There are no tests in tests/js))
 
 .PHONY: unit
-unit: venv ## Python tests in one process, on SQLite
+unit: venv ## Run the Python tests that need no server, on SQLite
 	$(PYTEST) -m 'not real'
 
 .PHONY: unit-postgresql
-unit-postgresql: venv ## Those of them that use a database, on PostgreSQL
+unit-postgresql: venv ## Run those of these tests that use a database, on PostgreSQL
 	TEST_DATABASE=postgresql $(PYTEST) -m 'not real'
 
 .PHONY: real
-real: venv ## Tests with real servers, workers and Chromium
+real: venv ## Run the tests with real servers, workers and Chromium
 	$(PYTEST_REAL) -m 'real and not slow'
 
 .PHONY: slow
-slow: venv ## Those that take minutes by their nature: deadlines as they are by default, 1,000 sockets, every set-up
+slow: venv ## Run the tests that take minutes: default deadlines, 1,000 sockets
 	$(PYTEST_REAL) -m 'real and slow' --ignore=tests/layers
 
 .PHONY: test-brokers
-test-brokers: system venv ## The channel layer on RabbitMQ 3.10, 4.0 and 4.3 (fetched once, as root), slow tests included
+test-brokers: system venv ## Test the channel layer on RabbitMQ 3.10, 4.0 and 4.3 (downloaded once, needs root)
 	scripts/brokers.sh $(PYTEST) -k 'not memory and not redis' tests/layers/test_conformance.py \
 		tests/layers/test_broker_trouble.py tests/layers/test_cluster.py tests/layers/test_versions.py
 
 .PHONY: deployments
-deployments: system venv ## Every set-up with its real servers: nginx, supervisor, systemd's commands, Apache, uWSGI, compose.yaml
+deployments: system venv ## Test every deployment with its real servers: nginx, supervisor, systemd, Apache, uWSGI, compose.yaml
 	$(PYTEST_REAL) tests/deploy
 
 .PHONY: faults
-faults: system venv ## Make everything fail, one part after another; FAULTS="--only F08,F12 --seed 7", or "--help"
+faults: system venv ## Inject faults into every part of a running site; FAULTS="--only F08,F12 --seed 7", or "--help"
 	@$(VENV)/bin/python -m faults $(FAULTS)
 
 .PHONY: classic
-classic: $(CLASSIC)/installed ## Tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
+classic: $(CLASSIC)/installed ## Run tests in the environment of requirements-async.txt: aio-pika 9.6, channels-rabbitmq
 	$(CLASSIC)/bin/python -m pytest $(PYTEST_OPTIONS) --numprocesses=$(JOBS) -m classic
 
 .PHONY: coverage
-coverage: venv ## Lines and branches that the tests in one process run, by module
+coverage: venv ## Measure the lines and branches that the unit tests run, by module
 	$(PYTEST) -m 'not real' --cov --cov-report=term-missing
 
 .PHONY: bench
-bench: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure the app beside its peers, in turns; BENCH="--quick", or "--help"
+bench: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measure the app and its peers; BENCH="--quick", or "--help"
 	$(VENV)/bin/python -m bench $(BENCH)
 
 .PHONY: bench-growth
@@ -123,11 +123,11 @@ bench-growth: system $(VENV)/installed-bench $(CLASSIC)/installed-bench ## Measu
 	$(VENV)/bin/python -m bench.growth $(BENCH)
 
 .PHONY: bench-layers
-bench-layers: venv $(CLASSIC)/installed ## Compare the channel layers; BENCH="--quick", or "--help" for what else there is
+bench-layers: venv $(CLASSIC)/installed ## Measure the channel layers; BENCH="--quick", or "--help"
 	$(VENV)/bin/python -m bench.layers $(BENCH)
 
 .PHONY: bench-topics
-bench-topics: venv ## What following topics costs a server; BENCH="--help" for what else there is
+bench-topics: venv ## Measure the cost of topics for a server; BENCH="--help"
 	$(VENV)/bin/python -m bench.topics $(BENCH)
 
 .PHONY: docs
@@ -136,19 +136,19 @@ docs: venv ## Build the documentation into build/docs; a warning is an error
 	@echo "Open build/docs/index.html"
 
 .PHONY: picture
-picture: venv ## Make the picture of README.md anew
+picture: venv ## Take the picture of README.md again
 	$(VENV)/bin/python scripts/picture.py
 
 .PHONY: screenshots
-screenshots: system picture ## Make all pictures of README.md and docs anew, light and dark
+screenshots: system picture ## Take all pictures of README.md and docs again, light and dark
 	$(VENV)/bin/python scripts/screenshots.py
 
 .PHONY: clean
-clean: ## Remove the virtual environments, caches and all that the demo has written
+clean: ## Remove the virtual environments, caches and the demo's files
 	rm -rf $(VENV) $(CLASSIC) node_modules build dist demo/var test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# -- Environments; the empty files say what has been installed in them
+# -- Environments; an empty file marks each finished installation
 
 $(VENV)/installed-demo: pyproject.toml
 	@scripts/venv.sh $(VENV) "$(PYTHON)"

@@ -1,6 +1,6 @@
-"""Write the app's own settings, as catmaid_notify/conf.py declares them, into settings_example.py and docs/settings.md.
+"""Generator of the lists of settings in settings_example.py and docs/settings.md, from catmaid_notify/conf.py.
 
-Run it after a change of conf.py; ``--check`` only says whether it has to be run.
+Run it after a change of conf.py. ``--check`` only reports whether the lists are up to date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE_MARKS = "<!-- settings of catmaid_notify: begin -->\n", "<!-- settings of c
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One setting as conf.py declares it; ``heading`` is that of the group that it begins, if it does."""
+    """One setting of conf.py. ``heading`` is the heading of a group, for the first setting in the group."""
 
     name: str
     default: str
@@ -30,14 +30,14 @@ class Setting:
 
     @property
     def unit(self) -> str:
-        """The unit that the name holds, or an empty string."""
+        """Unit that the name holds, or an empty string."""
         if "_PER_" in self.name:
             return ""
         return next((word for word in ("seconds", "bytes") if word.upper() in self.name.split("_")), "")
 
 
 def declared(source: str) -> Iterator[Setting]:
-    """Return the settings that the source of conf.py declares."""
+    """Yield the settings that the source of conf.py declares."""
     lines = source.splitlines()
     (table,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Conf")
     for setting, below in zip(table.body, table.body[1:], strict=False):
@@ -70,7 +70,7 @@ def example_block(source: str) -> str:
 
 
 def page_block(source: str) -> str:
-    """Return the settings as tables."""
+    """Return the settings as Markdown tables."""
     head = ["", "| setting | default | what it does |", "|---|---|---|"]
     written = [] if next(declared(source)).heading else [*head]
     for setting in declared(source):
@@ -82,7 +82,7 @@ def page_block(source: str) -> str:
 
 
 def render(text: str, marks: tuple[str, str], block: str) -> str:
-    """Return a file's text with its block replaced."""
+    """Return a file's text with a new block between the marks."""
     before, rest = text.split(marks[0])
     _, after = rest.split(marks[1])
     return f"{before}{marks[0]}{block}{marks[1]}{after}"
@@ -100,7 +100,7 @@ def main() -> int:
         if old == new:
             continue
         if "--check" in sys.argv[1:]:
-            print(f"{path.relative_to(ROOT)} lags behind catmaid_notify/conf.py: run python scripts/conf_block.py")
+            print(f"{path.relative_to(ROOT)} differs from catmaid_notify/conf.py. Run python scripts/conf_block.py")
             lagging = 1
         else:
             path.write_text(new)

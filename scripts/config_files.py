@@ -1,6 +1,6 @@
-"""Write nginx/, supervisor/, systemd/, apache/ and demo/nginx.conf: what ``manage.py notify_config`` prints.
+"""Generator of nginx/, supervisor/, systemd/, apache/ and demo/nginx.conf by ``manage.py notify_config``.
 
-Run it after a change of catmaid_notify/deployment; ``--check`` only says whether it has to be run.
+Run it after a change of catmaid_notify/deployment. ``--check`` only reports whether the files are up to date.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ VARIANTS = {
     "supervisor/site-uwsgi.conf": replace(EXAMPLE, wsgi_server="uwsgi"),
     "apache/site-tls.conf": TLS,
 }
-"""What else the example's files can look like."""
+"""Further variants of the example's files."""
 DEMO = Site(name="demo", hosts=(), run="/run/demo", static_root="", asgi_processes=1)
-"""As compose.yaml runs it."""
+"""The demo, as compose.yaml runs it."""
 
 
 def files() -> dict[str, str]:
-    """Return all texts by their paths."""
+    """Return all texts, by their paths."""
     texts = {f"{kind}/{name}": render(kind, name, EXAMPLE) for kind, names in FILES.items() for name in names}
     for path, site in VARIANTS.items():
         texts[path] = render(path.partition("/")[0], "site.conf", site)
@@ -49,7 +49,7 @@ def main() -> int:
     gone = sorted(old - set(texts))
     if "--check" in sys.argv[1:]:
         if changed or gone:
-            print(f"Not as catmaid_notify/deployment has them: {', '.join(changed + gone)}. Run make format.")
+            print(f"These files differ from catmaid_notify/deployment: {', '.join(changed + gone)}. Run make format.")
         return 1 if changed or gone else 0
     for path in gone:
         (ROOT / path).unlink()

@@ -1,4 +1,4 @@
-"""Make docs/images/demo.png, the picture in README.md: the demo, after a crop, in headless Chromium."""
+"""Generator of docs/images/demo.png, the picture in README.md: the demo after a crop, in headless Chromium."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = ViewportSize(width=1280, height=900)
 
 
 def crop(page: Page) -> None:
-    """Sign in, draw a region over all slices, and wait for the message of its end."""
+    """Sign in, draw a region, crop all slices, and wait for the message."""
     page.get_by_label("Name").fill("demo")
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Sign in").click()

@@ -1,4 +1,4 @@
-"""Make the pictures of the bundled inbox in docs/images, light and dark, in headless Chromium on a real site."""
+"""Generator of the pictures of the bundled inbox in docs/images, light and dark, on a real site."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def take(page: Page, name: str, theme: str) -> None:
 
 
 def panel(site: Site, browser: Chromium, user: User, theme: str) -> None:
-    """Take the open panel, with a running task, unread messages and read ones."""
+    """Take a picture of the open panel, with a running task, unread messages and read ones."""
     context = browser.context(site, user, viewport=SIZE, color_scheme=theme, device_scale_factor=2)
     inbox = Inbox.of(context).open()
     expect(inbox.message("Import of 412 neurons is finished")).to_be_attached()
@@ -50,7 +50,7 @@ def panel(site: Site, browser: Chromium, user: User, theme: str) -> None:
 
 
 def toasts(site: Site, browser: Chromium, user: User, theme: str) -> None:
-    """Take the toasts of three levels."""
+    """Take a picture of toasts of three levels."""
     context = browser.context(site, user, viewport=SIZE, color_scheme=theme, device_scale_factor=2)
     inbox = Inbox.of(context)
     notify(site, user, "Crop of FAFB14 is ready", text="40 slices, 160 MB", level="success", action="/inbox/")

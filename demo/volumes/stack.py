@@ -56,7 +56,7 @@ class Stack:
     def level_shape(self, zoom: int) -> tuple[int, int]:
         """Return the rows and columns of a zoom level.
 
-        Halves are rounded down. Some tilers keep the odd last pixel and some drop it, so only these pixels always exist.
+        Halves are rounded down: some tilers keep the odd last pixel and some drop it, so only these pixels are certain.
         """
         return max(1, self.shape[1] >> zoom), max(1, self.shape[2] >> zoom)
 

@@ -1,3 +1,3 @@
-"""What the tests start besides themselves: servers, workers, browsers. One module a part."""
+"""Test helpers, one module for each part: servers, workers, browsers, and drivers without any of these."""
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""RabbitMQ nodes of the tests' own, for tests that stop, block or kill a broker, alone or as a cluster.
+"""Separate RabbitMQ nodes for tests that stop, block or kill a broker, alone or as a cluster.
 
-Nothing of the machine's own node is touched: names, ports, folders, cookie and epmd are the test's. All of it listens
-on 127.0.0.1 only; the guest user may connect from there, as everywhere.
+The machine's own node is not touched: names, ports, folders, cookie and epmd belong to the test. Everything listens on
+127.0.0.1 only, from where the guest user may connect.
 
-The nodes are of the installed package, or of another Debian system below the folder that ``TEST_BROKER_ROOT`` names:
-that is how `make test-brokers` comes by other versions. ``TEST_BROKER_CONFIG`` holds further lines of rabbitmq.conf.
+The nodes are of the installed package, or of another Debian system below the folder that ``TEST_BROKER_ROOT`` names,
+as `make test-brokers` uses it for other versions. ``TEST_BROKER_CONFIG`` holds further lines of rabbitmq.conf.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ ROOT = Path(os.environ.get("TEST_BROKER_ROOT", "/"))
 BIN = Path(os.environ.get("RABBITMQ_BIN", "/usr/lib/rabbitmq/bin"))
 CONFIG = os.environ.get("TEST_BROKER_CONFIG", "")
 INSIDE = Path("/srv")
-"""Where a node below another root finds its folder."""
+"""Folder of a node, as it is seen in a system below another root."""
 IN_ROOT = 'mount -t proc proc "$1/proc" && mount --bind "$2" "$1$3" && root=$1 && shift 3 && exec chroot "$root" "$@"'
 START_SECONDS = 60
 VHOSTS_AT_ONCE = 8
-"""Each call of rabbitmqctl starts an Erlang VM, which takes longer than making a vhost."""
+"""Concurrent calls of rabbitmqctl. Each starts an Erlang VM, which takes longer than creating a vhost."""
 
 
 def chosen() -> bool:
-    """Say whether another broker than the machine's is to be used for everything."""
+    """Return true if all tests shall use another broker than the machine's."""
     return ROOT.parent != ROOT
 
 
 def missing() -> str:
-    """Say why no node can be started; an empty string if one can."""
+    """Return the reason why no node can be started; an empty string if one can."""
     if chosen() and os.geteuid() != 0:
         return f"only root can start a node below {ROOT}"
     return "" if (ROOT / BIN.relative_to("/") / "rabbitmq-server").exists() else f"no rabbitmq-server in {ROOT}{BIN}"
 
 
 def _command(folder: Path, *command: str | Path) -> list[str | Path]:
-    """Return how to run a command for a node with that folder, where the broker is installed."""
+    """Return the prefix of commands for a node with that folder, in the system where the broker is installed."""
     if not chosen():
         return list(command)
-    # The mounts are the process's own: they end with it, and no other process sees them.
+    # The mounts are in a namespace of the process: no other process sees them, and they end with it.
     return ["unshare", "--mount", "sh", "-euc", IN_ROOT, "sh", ROOT, folder, INSIDE, *command]
 
 
@@ -55,7 +55,7 @@ def _command(folder: Path, *command: str | Path) -> list[str | Path]:
 def _epmd(folder: Path) -> Iterator[int]:
     """Run an epmd, by which Erlang nodes find each other, and yield its port.
 
-    Erlang would start one by itself, and leave it behind.
+    Erlang would start one by itself, and leave it running.
     """
     port = free_port()
     command = _command(folder, "epmd", "-address", "127.0.0.1", "-port", str(port))
@@ -80,7 +80,7 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], failure: str) ->
 
 
 class Broker:
-    """One node. `start` may be called again after `stop` or `kill`; its data stays."""
+    """One node. `start` may be called again after `stop` or `kill`; the data stays."""
 
     def __init__(self, folder: Path, *, epmd_port: int, config: str = "") -> None:
         self.folder = folder
@@ -108,28 +108,28 @@ class Broker:
             "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            # Small: several nodes share two cores.
+            # Small limits: several nodes share two cores.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
     @property
     def runs(self) -> bool:
-        """Whether it has been started and not ended since."""
+        """True if the node was started and has not ended since."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Of the script that has started the Erlang VM.
+        """Process id of the script that has started the Erlang VM.
 
         Raises:
             RuntimeError: the node does not run.
         """
         if self._process is None:
-            raise RuntimeError(f"{self.name} does not run.")
+            raise RuntimeError(f"{self.name} does not run; call start() first.")
         return self._process.pid
 
     def start(self) -> None:
-        """Start the node, and return when it takes connections."""
+        """Start the node, and return when it accepts connections."""
         with (self.folder / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
                 _command(self.folder, BIN / "rabbitmq-server"),
@@ -146,7 +146,7 @@ class Broker:
             raise RuntimeError(f"{error}:\n{said}") from None
 
     def ctl(self, *arguments: str) -> str:
-        """Run ``rabbitmqctl`` on this node and return what it prints."""
+        """Run ``rabbitmqctl`` on this node and return its output."""
         command = _command(self.folder, BIN / "rabbitmqctl", "-q", *arguments)
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=90, check=False)
         if done.returncode:
@@ -154,7 +154,7 @@ class Broker:
         return done.stdout
 
     def vhost(self) -> str:
-        """Return the name of a vhost that nobody has used yet, with all rights for guest; it goes with the node."""
+        """Return the name of an unused vhost, with all rights for guest. The vhost ends with the node."""
         if not self._vhosts:
             self._vhosts = [f"v{secrets.token_hex(4)}" for _ in range(VHOSTS_AT_ONCE)]
             names = ", ".join(f'<<"{name}">>' for name in self._vhosts)
@@ -164,18 +164,18 @@ class Broker:
         return self._vhosts.pop()
 
     def stop(self) -> None:
-        """End the node as an operator would."""
+        """Stop the node with SIGTERM, as an operator does."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the node as a crash would."""
+        """Kill the node, as a crash does."""
         self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
-        # The whole session: the script, the Erlang VM and its helpers, all started by `start`. The script ends first.
+        # The whole session, which `start` has created: script, Erlang VM and its helpers. The script ends first.
         os.killpg(process.pid, number)
         process.wait(60)
         deadline = time.monotonic() + 60
@@ -183,12 +183,12 @@ class Broker:
             while time.monotonic() < deadline:
                 os.killpg(process.pid, 0)
                 time.sleep(0.05)
-            raise RuntimeError(f"RabbitMQ did not end: pid={process.pid}")
+            raise RuntimeError(f"RabbitMQ did not end, kill it by hand: pid={process.pid}")
 
 
 @contextlib.contextmanager
 def broker(folder: Path, *, config: str = "") -> Iterator[Broker]:
-    """Start a node, and end it afterwards."""
+    """Start a node; it ends with the block."""
     with _epmd(folder) as epmd_port:
         made = Broker(folder, epmd_port=epmd_port, config=config)
         try:
@@ -200,7 +200,7 @@ def broker(folder: Path, *, config: str = "") -> Iterator[Broker]:
 
 @contextlib.contextmanager
 def cluster(folder: Path, *, size: int = 3, config: str = "") -> Iterator[list[Broker]]:
-    """Start nodes and join them, as an operator would by hand; end them afterwards."""
+    """Start nodes and join them to a cluster, as an operator does by hand; they end with the block."""
     with _epmd(folder) as epmd_port, contextlib.ExitStack() as ending:
         nodes: list[Broker] = []
         for number in range(size):

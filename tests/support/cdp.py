@@ -1,6 +1,6 @@
-"""Chromium as people run it, driven over its DevTools protocol alone.
+"""Chromium without Playwright, controlled through the DevTools protocol.
 
-Playwright switches off what some tests are about: its pages never freeze, and don't go into the back/forward cache.
+Playwright switches off features that some tests need: its pages never freeze, and don't enter the back/forward cache.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Tab:
-    """One tab of it."""
+    """One tab of the browser."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -46,13 +46,13 @@ class Tab:
                 return answer["result"]
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a script, as JSON has it."""
+        """Return the value of a script as JSON."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
     def wait_for(self, expression: str, *, timeout: float = 30) -> Any:
-        """Return the value of a script when it is true; a page that is being loaded has none."""
+        """Wait until the value of a script is true, and return the value. A page that is loading has none."""
 
         def look() -> Any:
             with contextlib.suppress(AssertionError):
@@ -61,7 +61,7 @@ class Tab:
         return eventually(look, timeout=timeout)
 
     def freeze(self) -> None:
-        """Let the page sleep, as Chromium does with a hidden one that nobody has looked at for long."""
+        """Freeze the page, as Chromium does with a page that was hidden for long."""
         self.call("Page.setWebLifecycleState", state="frozen")
 
     def thaw(self) -> None:
@@ -69,7 +69,7 @@ class Tab:
 
 
 class RawChromium:
-    """The browser of one user, signed in."""
+    """Browser of one signed-in user."""
 
     def __init__(self, port: int, site: Site, user: User, init: str) -> None:
         self._base = f"http://127.0.0.1:{port}/json"
@@ -79,7 +79,7 @@ class RawChromium:
         self._tabs = contextlib.ExitStack()
 
     def tab(self, path: str = "/page/") -> Tab:
-        """Open a tab, with that script before those of the page."""
+        """Open a tab in which the script ``init`` runs before those of the page."""
         with urlopen(Request(f"{self._base}/new?about:blank", method="PUT")) as answer:
             address = json.load(answer)["webSocketDebuggerUrl"]
         tab = Tab(self._tabs.enter_context(connect(address, max_size=None)))
@@ -98,7 +98,7 @@ class RawChromium:
 def raw_chromium(
     start: Callable[..., Process], folder: Path, site: Site, user: User, *, init: str = ""
 ) -> Iterator[RawChromium]:
-    """Start it, with a profile in that folder; the fixture ``start`` ends it."""
+    """Start the browser with a profile in ``folder``. The fixture ``start`` ends it."""
     flags = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}", *FLAGS]
     started = start("chromium", CHROMIUM, *flags, "about:blank")
     line = started.wait_for(r"DevTools listening on \S+", timeout=30)

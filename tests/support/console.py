@@ -1,8 +1,8 @@
-"""``python -m tests.support.console <Celery application>``: runs what the test sends, in a Django process.
+"""``python -m tests.support.console <Celery application>``: runs code of the test in a Django process of the site.
 
-It is what a management command, a web process or a shell would be to the site: a process of its own, with its own
-publisher, that calls the public functions. A line in is ``{"code": …, "values": {…}}``; a line out is ``{"result": …}``
-or ``{"error": traceback}``.
+It stands for a management command, a web process or a shell: a separate process with its own publisher that calls the
+public functions. Each input line is ``{"code": …, "values": {…}}``, each output line ``{"result": …}`` or
+``{"error": traceback}``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def execute(code: str, values: dict[str, Any]) -> Any:
-    """Run the code with ``values`` as its variables, and return what it leaves in ``result``."""
+    """Run the code with ``values`` as its variables, and return the value of ``result``."""
     scope = dict(values)
     exec(compile(code, "<the test>", "exec"), scope)
     return scope.get("result")
@@ -25,7 +25,7 @@ def execute(code: str, values: dict[str, Any]) -> Any:
 def main() -> None:
     import django
 
-    # Only answers may go to the pipe on which the test reads; everything else that is printed goes to stderr.
+    # Only answers may go to the pipe that the test reads; all other output goes to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     django.setup()

@@ -1,4 +1,4 @@
-"""What tests put in place of the world around the package: an ASGI server's client, and a channel layer."""
+"""Test doubles for the surroundings of the package: the client of an ASGI server, and a channel layer."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from catmaid_notify.models import Message
 
 PATIENCE = 5.0
-"""Seconds after which something that should have happened counts as not happening."""
+"""Seconds after which an expected event counts as missing."""
 
 HOST = b"testserver"
 ORIGIN = b"http://testserver"
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something holds that nothing announces."""
+    """Let the event loop run until ``condition`` is true, for states without a notification."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
 
 
 class Page:
-    """The other end of one `UpdatesConsumer`: what a browser and an ASGI server do, without both.
+    """Peer of one `UpdatesConsumer`: acts as a browser and an ASGI server, without either.
 
-    Unlike Channels' communicators it leaves the closing of database connections as it is.
+    In contrast to the communicators of Channels, it does not change the closing of database connections.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Page:
             "headers": [*headers, *([(b"cookie", cookie.encode("latin-1"))] if cookie else [])],
             "subprotocols": list(subprotocols if subprotocols is not None else [SUBPROTOCOL] if v1 else []),
         }
-        if user is not None:  # as a middleware of the site would put it there
+        if user is not None:  # as a middleware of the site does
             self.scope["user"] = user
         self.received: list[dict[str, Any]] = []
-        """Everything that the consumer has sent, in order."""
+        """Events of the consumer, in order."""
         self._inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._outbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._replacement = send
@@ -66,20 +66,20 @@ class Page:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> Page:
-        """Shake hands; return when the consumer has accepted, fail if it hasn't."""
+        """Do the handshake, and return when the consumer has accepted; fail if it refuses."""
         accepted = await self.shake_hands()
         assert accepted["type"] == "websocket.accept", accepted
         return self
 
     async def shake_hands(self) -> dict[str, Any]:
-        """Connect and return the consumer's answer."""
+        """Connect, and return the answer of the consumer."""
         self._inbound.put_nowait({"type": "websocket.connect"})
         self._task = asyncio.ensure_future(self._application(self.scope, self._inbound.get, self._send))
         self._task.add_done_callback(lambda _task: self._outbound.put_nowait({"type": "ended"}))
         return await self.event()
 
     async def live(self) -> Page:
-        """Shake hands and take the greeting: from here on the page gets all that is sent to its user."""
+        """Do the handshake and take the hello. From then on the page gets everything that is sent to its user."""
         await self.open()
         assert (await self.frame())["event"] == "hello"
         return self
@@ -89,7 +89,7 @@ class Page:
         async with asyncio.timeout(PATIENCE):
             event = await self._outbound.get()
         if event["type"] == "ended" and self._task is not None and not self._task.cancelled():
-            self._task.result()  # an error of the consumer is the test's
+            self._task.result()  # an error of the consumer fails the test
         return event
 
     async def frame(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Page:
         return frame
 
     async def close_code(self) -> int:
-        """Return the code with which the consumer closes, frames before it left out."""
+        """Return the close code of the consumer, skipping frames before it."""
         while True:
             event = await self.event()
             if event["type"] == "websocket.close":
@@ -108,7 +108,7 @@ class Page:
             assert event["type"] != "ended", "The consumer ended without closing its socket."
 
     async def frames_before(self, nonce: str = "fence") -> list[dict[str, Any]]:
-        """Return the frames up to the answer to a probe of ours: all that the consumer had to say before it."""
+        """Send a ping, and return the frames before its pong: all that the consumer sent until then."""
         self.say("ping", {"nonce": nonce})
         frames: list[dict[str, Any]] = []
         while True:
@@ -118,7 +118,7 @@ class Page:
             frames.append(frame)
 
     def say(self, event: str, payload: Any = None, **others: Any) -> None:
-        """Send a frame of our own dialect."""
+        """Send a frame of the subprotocol ``catmaid-notify.v1``."""
         self.send_text(json.dumps({"event": event, "payload": payload, **others}))
 
     def send_text(self, text: str) -> None:
@@ -130,13 +130,13 @@ class Page:
         self._inbound.put_nowait({"type": "websocket.receive", "bytes": data})
 
     async def heard(self) -> None:
-        """Wait until the consumer has acted on all that was sent; for dialects that have no answers."""
+        """Wait until the consumer has handled all frames, for dialects without answers."""
         await until(self._inbound.empty)
         for _ in range(3):
             await asyncio.sleep(0)
 
     async def leave(self) -> None:
-        """Disconnect; fail if the consumer raises or goes on."""
+        """Disconnect; fail if the consumer raises or does not end."""
         if self._task is None:
             return
         self._inbound.put_nowait({"type": "websocket.disconnect", "code": 1001})
@@ -152,13 +152,13 @@ class Page:
 
 
 async def http(application: Any, path: str, method: str = "GET") -> tuple[int, dict[bytes, bytes], bytes]:
-    """Ask an ASGI application; return status, headers and body once it has ended."""
+    """Request a path of an ASGI application; return status, headers and body."""
     sent: list[dict[str, Any]] = []
     request = [{"type": "http.request", "body": b""}]
 
     async def receive() -> dict[str, Any]:
         if not request:
-            await asyncio.Event().wait()  # the client stays
+            await asyncio.Event().wait()  # the client stays connected
         return request.pop()
 
     async def send(answer: dict[str, Any]) -> None:
@@ -171,16 +171,16 @@ async def http(application: Any, path: str, method: str = "GET") -> tuple[int, d
 
 
 class SpyLayer:
-    """A channel layer whose calls a test sees, can hold up and can fail. Name it as a BACKEND."""
+    """Channel layer whose calls a test can see, delay and fail. Use its path as BACKEND."""
 
     def __init__(self, **_config: Any) -> None:
         self.calls: list[tuple[str, str]] = []
-        """Name of each method called, and its group."""
+        """Method name and group of each call."""
         self.open = asyncio.Event()
-        """Cleared: whoever calls waits."""
+        """Event that lets calls proceed; while it is cleared, they wait."""
         self.open.set()
         self.error: Exception | None = None
-        """What each call raises."""
+        """Exception that each call raises."""
         self._arrived: asyncio.Queue[Any] = asyncio.Queue()
         self._listeners: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
@@ -210,27 +210,27 @@ class SpyLayer:
     # For tests
 
     def arrive(self, message: Any) -> None:
-        """Let a message arrive from the broker, or an exception."""
+        """Deliver a message from the broker, or raise an exception in receive()."""
         self._arrived.put_nowait(message)
 
     def reconnected(self) -> None:
-        """Say that the broker is back."""
+        """Report that the connection to the broker is back."""
         for listener in self._listeners:
             listener()
 
     def count(self, name: str) -> int:
-        """Return how often a method was called."""
+        """Return the number of calls of a method."""
         return sum(called == name for called, _group in self.calls)
 
     async def called(self, name: str, times: int = 1) -> None:
-        """Wait until a method was called so often."""
+        """Wait until a method was called ``times`` times."""
         async with asyncio.timeout(PATIENCE):
             while self.count(name) < times:
                 self._changed.clear()
                 await self._changed.wait()
 
     async def _called(self, name: str, group: str) -> None:
-        if group != EVERYONE:  # each hub is in that one
+        if group != EVERYONE:  # every hub joins that group
             self.calls.append((name, group))
         self._changed.set()
         await self.open.wait()
@@ -239,7 +239,7 @@ class SpyLayer:
 
 
 class Pushes(list[tuple[str, dict[str, Any]]]):
-    """What was handed to the channel layer: groups and messages, in order."""
+    """Groups and messages that were handed to the channel layer, in order."""
 
     @property
     def groups(self) -> list[str]:
@@ -251,24 +251,24 @@ class Pushes(list[tuple[str, dict[str, Any]]]):
 
     @property
     def v1(self) -> list[dict[str, Any]]:
-        """The frames that sockets of our own dialect get."""
+        """Frames for sockets of the subprotocol."""
         return [json.loads(message.get("v1") or message["data"]) for _group, message in self]
 
     @property
     def plain(self) -> list[dict[str, Any] | None]:
-        """The frames that plain sockets get; ``None``: nothing."""
+        """Frames for plain sockets; ``None``: none."""
         return [json.loads(message["data"]) if message.get("data") else None for _group, message in self]
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the frames of one event, as our own dialect gets them."""
+        """Return the frames of one event for sockets of the subprotocol."""
         return [frame for frame in self.v1 if frame["event"] == name]
 
 
 def shown(frames: Iterable[dict[str, Any]]) -> list[int]:
-    """Return the ids of the stored messages among frames."""
+    """Return the ids of the stored messages in these frames."""
     return [frame["payload"]["message_id"] for frame in frames if frame["event"] == "new-message"]
 
 
 def layer_message(message: Message) -> dict[str, Any]:
-    """Return what the layer would carry for a stored message."""
+    """Return the channel layer's message for a stored message."""
     return dict(message.as_layer_message())

@@ -1,4 +1,4 @@
-"""What this machine lacks for a test, and what then happens: a skip here, a failure in CI."""
+"""Detection of missing parts of this machine. Tests that need them are skipped, or fail in CI."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ IN_CI = os.environ.get("CI") == "true"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-"""What looks for barriers in pages; from npm."""
+"""axe-core from npm, which finds accessibility problems in pages."""
 REDIS = "redis://127.0.0.1:6379/0"
-"""Shared by all who run tests: each has keys of its own there."""
+"""Redis database that parallel test runs share; each uses keys of its own."""
 PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
-"""Proxies; they are no part of the PATH of everybody who may start them."""
+"""Paths of proxies, which are not in every user's PATH."""
 
 
 def missing(part: str) -> str:
-    """Say why a test can't have one of the parts that are named at the end of this; an empty string if it can."""
+    """Return the reason why tests can't use a part; an empty string if they can.
+
+    Raises:
+        ValueError: there is no such part.
+    """
     match part:
         case "rabbitmq":
             return rabbitmq.missing()
@@ -49,7 +53,7 @@ def missing(part: str) -> str:
 
 
 def require(*parts: str) -> None:
-    """Skip the test that runs now, saying why, if this machine lacks one of the parts."""
+    """Skip the running test, with a reason, if this machine lacks one of the parts."""
     for part in parts:
         if reason := missing(part):
             pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""Fixtures of tests without servers: users, what was pushed, what was logged, and sockets without a server."""
+"""Fixtures without servers: users, pushed messages, log records, and sockets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What modules remember for a process belongs to one test."""
-    if request.node.get_closest_marker("real"):  # it has parts that live longer
+    """Reset the state that modules keep for a process, before each test."""
+    if request.node.get_closest_marker("real"):  # such tests have parts that live longer
         yield
         return
     monkeypatch.setattr(push, "_local_hub", None)
@@ -39,26 +39,26 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def user(db: None, django_user_model: type[User]) -> User:
-    """Somebody."""
+    """Create a user."""
     return django_user_model.objects.create_user("ann", password="secret of ann")
 
 
 @pytest.fixture
 def other(db: None, django_user_model: type[User]) -> User:
-    """Somebody else."""
+    """Create another user."""
     return django_user_model.objects.create_user("bob", password="secret of bob")
 
 
 @pytest.fixture
 def signed_in(client: Client, user: User) -> Client:
-    """Django's test client with a session of ``user``."""
+    """Return Django's test client with a session of ``user``."""
     client.force_login(user)
     return client
 
 
 @pytest.fixture
 def pushes(monkeypatch: pytest.MonkeyPatch) -> Pushes:
-    """Everything that is handed to the layer, instead of a layer."""
+    """Record everything that is handed to the channel layer, in place of a layer."""
     recorded = Pushes()
     monkeypatch.setattr(push, "transport", lambda: lambda group, message: recorded.append((group, message)))
     return recorded
@@ -66,7 +66,7 @@ def pushes(monkeypatch: pytest.MonkeyPatch) -> Pushes:
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What the app logs; its logger does not propagate, so caplog alone hears nothing."""
+    """Capture the app's log records. Its logger does not propagate, so caplog alone gets none."""
     logger = logging.getLogger("catmaid_notify")
     level = logger.level
     logger.setLevel(logging.DEBUG)
@@ -78,20 +78,20 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 @pytest.fixture
 def spy_layer(settings: Settings) -> Callable[[], SpyLayer]:
-    """Take `SpyLayer` as the channel layer; call it to get the hub's."""
+    """Use `SpyLayer` as the channel layer; the fixture is a function that returns the hub's instance."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.support.drivers.SpyLayer"}}
     return lambda: channel_layers["default"]
 
 
 @pytest_asyncio.fixture
 async def hub() -> Hub:
-    """The hub of the test's loop."""
+    """Return the hub of the test's event loop."""
     return get_hub()
 
 
 @pytest_asyncio.fixture
 async def page() -> AsyncIterator[Callable[..., Page]]:
-    """Make pages: ``page(user=…)``; they leave at the end of the test, and none may have failed."""
+    """Return a factory of pages: ``page(user=…)``. They leave at the end of the test, and none may have failed."""
     made: list[Page] = []
 
     def make(**options: Any) -> Page:
@@ -105,7 +105,7 @@ async def page() -> AsyncIterator[Callable[..., Page]]:
 
 @pytest_asyncio.fixture
 async def closing_connections() -> AsyncIterator[None]:
-    """Close what asgiref's thread opened: a test database with connections can't be dropped."""
+    """Close the connections that asgiref's thread has opened, since a database with connections can't be dropped."""
     yield
     close: Callable[[], Awaitable[None]] = sync_to_async(connections.close_all)
     await close()

@@ -1,10 +1,10 @@
-"""The bytes that ask for a WebSocket, for clients that do what no library lets one do."""
+"""Bytes of a WebSocket handshake, for clients that do things that no library permits."""
 
 from __future__ import annotations
 
 
 def handshake(port: int, *headers: str) -> bytes:
-    """Return the request for the updates of the site at ``port``; ``headers`` are lines: who asks, and from where."""
+    """Return a handshake for the updates of the site at ``port``. ``headers`` are further lines: cookie, origin."""
     lines = [
         "GET /channels/updates/ HTTP/1.1",
         f"Host: 127.0.0.1:{port}",

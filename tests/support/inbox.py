@@ -1,6 +1,6 @@
-"""The bundled inbox as people see it: `Inbox` is a page with the bell, and says what is on it.
+"""Page object for the bundled inbox: `Inbox` is a page with the bell.
 
-Whatever waits here waits for something to appear or to go, with Playwright's own means.
+Its methods wait with Playwright's own means until something appears or disappears.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 SECOND, MINUTE = 1_000, 60_000  # ms
 NO_SOCKET = "delete globalThis.WebSocket"
-"""Script for `Inbox.of`: a browser that can only poll."""
+"""Script for `Inbox.of` that removes WebSocket, so that the browser can only poll."""
 
 
 @contextlib.contextmanager
 def served(folders: pytest.TempPathFactory, *, worker: bool = False, **options: Any) -> Iterator[Site]:
-    """A site on one Daphne; for fixtures of modules."""
+    """Run a site on one Daphne, for fixtures of modules."""
     with site_maker(folders)(**options) as site:
         site.daphne()
         if worker:
@@ -60,9 +60,14 @@ class Inbox:
         state: str = "live",
         clock: bool = False,
     ) -> Inbox:
-        """Open the page in a tab of its own and wait for that state.
+        """Open the page in a new tab, and wait for that state.
 
-        ``query``: that of `tests.pages.inbox`; ``before``: a script to run first; ``clock``: the test moves the time.
+        Args:
+            context: browser context of the user.
+            query: query string of `tests.pages.inbox`.
+            before: script that runs before those of the page.
+            state: state of the client to wait for.
+            clock: let the test control the time.
         """
         page = context.new_page()
         if clock:
@@ -75,7 +80,7 @@ class Inbox:
         return inbox
 
     def wait_for_state(self, state: str) -> None:
-        """Wait until the client is in that state; "live" is also who shares another tab's socket."""
+        """Wait for that state of the client; "live" includes tabs that share the socket of another one."""
         wanted = ["live", "follower"] if state == "live" else [state]
         self.page.wait_for_function(
             "wanted => wanted.includes(window.catmaidNotify?.state)", arg=wanted, timeout=30_000
@@ -96,7 +101,7 @@ class Inbox:
         return self.messages.locator("[data-part=title]").all_inner_texts()
 
     def scroll_to_end(self) -> None:
-        """Bring the last message into view, and wait until no more come."""
+        """Scroll to the last message, and wait until no more are loaded."""
         settled = """() => {
             const scroll = document.querySelector("[data-part=scroll]");
             scroll.scrollTop = scroll.scrollHeight;
@@ -113,7 +118,7 @@ def notify(site: Site, user: User, *titles: str, **fields: Any) -> list[int]:
 
 
 def store(site: Site, user: User, count: int, title: str = "Stored", *, read: bool = False) -> None:
-    """Put messages into the inbox as if they had been there for long, oldest first: "Stored 1", "Stored 2", …"""
+    """Store old messages in the inbox without a push, oldest first: "Stored 1", "Stored 2", …"""
     code = """
 made = [Message(user_id=user, title=f"{title} {number}", read=read) for number in range(1, count + 1)]
 Message.objects.bulk_create(made)
@@ -122,12 +127,12 @@ Message.objects.bulk_create(made)
 
 
 def unread(site: Site, user: User) -> list[str]:
-    """Return the titles of the user's unread messages, as the database has them."""
+    """Return the titles of the user's unread messages in the database."""
     code = "result = list(Message.objects.for_user(user).unread().order_by('id').values_list('title', flat=True))"
     found: list[str] = site.run(code, user=user)
     return found
 
 
 def refusals(browser: Chromium) -> list[str]:
-    """Return what a page's policy has refused."""
+    """Return the violations of a page's Content Security Policy."""
     return [line for line in browser.console if re.search("Content Security Policy|Trusted", line)]

@@ -1,4 +1,4 @@
-"""The URLs of a site that has forgotten ours."""
+"""URLs of a site without the app's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Node, which runs scripts of the browser client outside of a browser."""
+"""Node.js, which runs scripts of the browser client outside of a browser."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import playwright
 
 OLDEST = 20
 BUNDLED = Path(playwright.__file__).parent / "driver" / "node"
-"""The one that Playwright's own driver is run by."""
+"""Node.js that is part of Playwright's driver."""
 
 
 @cache
 def node() -> str:
-    """Return the machine's own Node if it is new enough, else the one that Playwright brings along."""
+    """Return the machine's Node.js if it is new enough, else Playwright's."""
     own = shutil.which("node")
     return own if own and _major(own) >= OLDEST else str(BUNDLED)
 
 
 @cache
 def trouble(command: str) -> str:
-    """Say why that Node doesn't start; an empty string if it does."""
+    """Return the reason why that Node.js does not start; an empty string if it does."""
     try:
         done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=20, check=False)
     except OSError as error:

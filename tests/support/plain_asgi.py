@@ -1,4 +1,4 @@
-"""The ``asgi.py`` that ``django-admin startproject`` writes."""
+"""Copy of the ``asgi.py`` that ``django-admin startproject`` creates."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens now."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -14,7 +14,7 @@ def free_port() -> int:
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Say whether something accepts connections on that port."""
+    """Return true if that port accepts connections."""
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex((host, port)) == 0

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of this machine, and databases of it that belong to one test."""
+"""PostgreSQL server of this machine, and databases that belong to one test."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 PORT = int(os.environ.get("PGPORT", "5432"))
 WAYS = [
-    ("127.0.0.1", "postgres"),  # where local connections are trusted
-    ("/var/run/postgresql", getpass.getuser()),  # where the system's users are, as Debian has it
+    ("127.0.0.1", "postgres"),  # for servers that trust local connections
+    ("/var/run/postgresql", getpass.getuser()),  # for servers that authenticate users of the system, as Debian's does
 ]
-"""Hosts and users, tried in turn; PGHOST and PGUSER name another way."""
+"""Hosts and users, tried in turn. PGHOST and PGUSER name others."""
 
 
 @cache
 def way() -> tuple[str, str] | str:
-    """Return host and user that make databases, or the reason why there are none."""
-    import psycopg  # not in every environment that imports this module
+    """Return a host and a user who may create databases, or the reason why there are none."""
+    import psycopg  # imported here, since not every environment has it
 
     given = os.environ.get("PGHOST"), os.environ.get("PGUSER")
     reason = ""
@@ -41,7 +41,7 @@ def way() -> tuple[str, str] | str:
 
 
 def missing() -> str:
-    """Say why no database can be had; an empty string if one can."""
+    """Return the reason why no database can be created; an empty string if one can."""
     found = way()
     return found if isinstance(found, str) else ""
 
@@ -54,7 +54,7 @@ def _found() -> tuple[str, str]:
 
 
 def execute(statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-    """Run one statement outside of any transaction, and return its rows."""
+    """Run one statement outside of a transaction, and return its rows."""
     import psycopg
 
     host, user = _found()
@@ -77,7 +77,7 @@ def django_settings(name: str) -> dict[str, Any]:
 
 
 def keep_as_template(name: str) -> str:
-    """Copy a database that nobody is connected to, to make others from; the copy is dropped when this process ends."""
+    """Copy an idle database as a template for others. The copy is dropped when this process ends."""
     template = f"template_{secrets.token_hex(6)}"
     execute(f'CREATE DATABASE "{template}" TEMPLATE "{name}"')
     atexit.register(execute, f'DROP DATABASE "{template}" WITH (FORCE)')
@@ -86,7 +86,7 @@ def keep_as_template(name: str) -> str:
 
 @contextmanager
 def database(template: str = "template1") -> Iterator[str]:
-    """Make a database as a copy of another one, and yield its name; it is dropped at the end, whoever uses it then."""
+    """Create a database as a copy of another one, and yield its name. It is dropped at the end, even while in use."""
     name = f"test_{secrets.token_hex(6)}"
     try:
         execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

@@ -1,6 +1,6 @@
-"""The reverse proxy in front of a site with two servers: /channels/ goes to ASGI, everything else to WSGI.
+"""Reverse proxy for a site with two servers: /channels/ goes to ASGI, everything else to WSGI.
 
-Where a server is down the answer is 502, as nginx gives it. It runs in a thread of the test process.
+If a server is down it answers 502, as nginx does. It runs in a thread of the test process.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ HEAD_BYTES_MAX = 64 * 1024
 
 
 class Proxy:
-    """One listening port that forwards each connection by the path of its request."""
+    """Listening port that forwards each connection by the path of its request."""
 
     def __init__(self, upstream: Callable[[str], int]) -> None:
-        """``upstream`` returns the port of 127.0.0.1 that serves a path."""
+        """Create a proxy. ``upstream`` returns the port of 127.0.0.1 that serves a path."""
         self._upstream = upstream
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -33,7 +33,7 @@ class Proxy:
         return server
 
     async def stop(self) -> None:
-        """Cut all connections."""
+        """Close all connections."""
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -45,7 +45,7 @@ class Proxy:
         try:
             await self._forward(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # either side went away, or the test is over
+            pass  # a peer has closed the connection, or the test is over
         finally:
             self._connections.discard(task)
             writer.close()
@@ -54,7 +54,7 @@ class Proxy:
         head = await reader.readuntil(b"\r\n\r\n")
         path = head.split(b" ", 2)[1].decode("latin-1")
         if not re.search(rb"\r\nupgrade:", head, re.IGNORECASE):
-            # One request a connection, since the next one may be for the other server.
+            # One request for each connection, since the next one may be for the other server.
             head = re.sub(rb"\r\nconnection:[^\r]*", b"", head, flags=re.IGNORECASE)
             head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
         try:

@@ -1,7 +1,7 @@
-"""Proxies and supervisord, started with files that `manage.py notify_config` prints; see the methods of `Site`.
+"""Proxies and supervisord with files that `manage.py notify_config` prints; see the methods of `Site`.
 
-Around each file stands what Debian's own nginx.conf, apache2.conf and supervisord.conf say, with everything in the
-site's folder and nothing that needs root.
+The main configuration files around them do what Debian's nginx.conf, apache2.conf and supervisord.conf do, but keep
+everything in the site's folder and need no root rights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AS_ROOT = os.geteuid() == 0
 
 
 def nginx_conf(folder: Path, text: str, *, main: str = "") -> str:
-    """Return an nginx.conf that includes ``text`` in its http block; ``main`` is for the outermost level."""
+    """Return an nginx.conf that includes ``text`` in its http block; ``main`` is for the main context."""
     events = "" if "events {" in main else "events { worker_connections 256; }"
     scratch = "\n".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "uwsgi", "fastcgi", "scgi")
@@ -64,7 +64,7 @@ def nginx(folder: Path, text: str, *, main: str = "", port: int) -> Process:
 
 
 def apache(folder: Path, text: str, *, modules: tuple[str, ...], port: int) -> Process:
-    """Start Apache with ``text`` at its outermost level and those modules, and return when it listens."""
+    """Start Apache with ``text`` in its server config and those modules, and return when it listens."""
     always = ("mpm_event", "authz_core", "alias", "mime")
     loaded = "\n".join(f"LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so" for name in (*always, *modules))
     conf = folder / "apache2.conf"
@@ -85,7 +85,7 @@ TypesConfig /etc/mime.types
 
 
 class Supervisor:
-    """A supervisord of the test's own, with the programs of one file."""
+    """A supervisord of the test, with the programs of one file."""
 
     def __init__(self, folder: Path, text: str, *, env: Mapping[str, str], handles: int) -> None:
         self._folder = folder
@@ -113,7 +113,7 @@ class Supervisor:
         self.process.wait_for("supervisord started with pid")
 
     def ctl(self, *arguments: str, timeout: float = 60) -> str:
-        """Return what supervisorctl answers."""
+        """Run supervisorctl and return its output."""
         done = subprocess.run(
             [PYTHON, "-m", "supervisor.supervisorctl", "-c", self._conf, *arguments],
             env=process.environment(),
@@ -126,26 +126,26 @@ class Supervisor:
         return done.stdout + done.stderr
 
     def programs(self) -> list[dict[str, Any]]:
-        """Return what supervisord says of its programs: ``name``, ``statename``, ``pid`` (0 for none) and more."""
+        """Return supervisord's data about its programs: ``name``, ``statename``, ``pid`` (0 for none) and more."""
         transport = SupervisorTransport(None, None, f"unix://{self._folder}/supervisor.sock")
         with ServerProxy("http://localhost", transport=transport) as server:
             answer: Any = server.supervisor.getAllProcessInfo()
         return list(answer)
 
     def states(self) -> dict[str, str]:
-        """Return the state of each program, RUNNING say, by its name."""
+        """Return the state of each program by its name, such as RUNNING."""
         return {program["name"]: program["statename"] for program in self.programs()}
 
     def wait_until_running(self, *, timeout: float = 40) -> None:
-        """Return when all programs run."""
+        """Wait until all programs run."""
         eventually(lambda: set(self.states().values()) == {"RUNNING"}, timeout=timeout)
 
     def kill(self) -> None:
-        """End supervisord and all its programs, at once."""
+        """Kill supervisord and all its programs."""
         if self.process.exit_code is not None:
             return
         groups = [program["pid"] for program in self.programs() if program["pid"]]
         self.process.kill()
-        for group in groups:  # each program leads a group of its own
+        for group in groups:  # each program leads a process group
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "a password of the tests"
 POLL_SECONDS = 2
-"""How often pages ask at sites where tests wait for it."""
+"""Seconds between two polls of pages, at sites where tests wait for one."""
 LAYERS = {
     "catmaid_notify": "catmaid_notify.layers.RabbitmqChannelLayer",
     "channels_rabbitmq": "channels_rabbitmq.core.RabbitmqChannelLayer",
@@ -49,7 +49,7 @@ from django.db import transaction
 from catmaid_notify import api
 from catmaid_notify.models import Message
 """
-"""What code in `Site.run` needs not import."""
+"""Imports for code in `Site.run`."""
 
 
 templates: dict[str, str] = {}
@@ -57,24 +57,24 @@ templates: dict[str, str] = {}
 
 
 class ConsoleError(AssertionError):
-    """The code given to `Site.run` raised; the text is the traceback of the other process."""
+    """The code given to `Site.run` raised. The text is the traceback in the other process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """Somebody with an account and a session."""
+    """A user with a session."""
 
     pk: Any
     name: str
     cookie: str
-    """Of the session, ``name=value``."""
+    """Cookie of the session, as ``name=value``."""
     csrf_cookie: str
-    """Of the CSRF token, ``name=value``."""
+    """Cookie of the CSRF token, as ``name=value``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a server answered."""
+    """Response of a server."""
 
     status: int
     headers: Message
@@ -87,29 +87,29 @@ class Answer:
 
 @dataclass(kw_only=True)
 class Site:
-    """See the module. ``project`` is the package with ``settings``, ``asgi``, ``wsgi`` and the Celery application."""
+    """Site of real processes. ``project`` is the package with ``settings``, ``asgi`` and ``wsgi``."""
 
     folder: Path
     env: dict[str, str]
-    """For all processes, on top of the environment of the tests."""
+    """Environment variables of all processes, in addition to those of the tests."""
     vhost: Vhost | None = None
-    """None without RabbitMQ."""
+    """Vhost of the site; ``None`` without RabbitMQ."""
     database: str = ""
     """Name of the PostgreSQL database; empty with SQLite."""
     project: str = "tests"
     celery: str = "tests.celery_app"
     port: int = 0
-    """Where browsers find the site: the proxy's, or Daphne's where there is no proxy."""
+    """Port of the site for browsers: the proxy's, or Daphne's without a proxy."""
     prefix: str = ""
     """Path of a site in a sub-directory, ``/sub``."""
     certificate: Path | None = None
-    """Of a site with TLS."""
+    """Certificate of a site with TLS."""
     host: str = "127.0.0.1"
-    """How browsers call it; other names need a browser that knows where they are."""
+    """Host name for browsers. A browser must be told where other names are."""
     daphne_port: int = field(default_factory=free_port)
     gunicorn_port: int = field(default_factory=free_port)
     processes: dict[str, Process] = field(default_factory=dict)
-    """The last one that `start` has started under each name."""
+    """Process that `start` has started last, by name."""
     _console: subprocess.Popen[str] | None = None
     _cleanup: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -127,14 +127,21 @@ class Site:
         settings: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Iterator[Self]:
-        """Make a site with its database migrated and no process running.
+        """Create a site with a migrated database and without any process.
 
-        ``broker``: RabbitMQ, else the memory of each process. ``database``: "postgresql" or "sqlite". ``layer``:
-        "catmaid_notify" or "channels_rabbitmq". ``settings``: what differs from ``<project>.settings``, as literals.
+        Args:
+            folder: place for settings and logs.
+            project: package of the Django project.
+            celery: module of its Celery application; empty: the project's usual one.
+            broker: true for a vhost of RabbitMQ, false for the memory of each process.
+            database: "postgresql" or "sqlite".
+            layer: "catmaid_notify" or "channels_rabbitmq".
+            settings: values that differ from ``<project>.settings``, as literals.
+            env: environment variables of all processes.
         """
         with contextlib.ExitStack() as stack:
             vhost = stack.enter_context(rabbitmq.vhost()) if broker else None
-            # Migrating costs more than a second; most sites of one run have the same tables.
+            # Migrating takes more than a second, and most sites of a run have the same tables.
             shared = database == "postgresql" and "INSTALLED_APPS" not in (settings or {})
             template = templates.get(project) if shared else None
             name = stack.enter_context(postgresql.database(template or "template1")) if database == "postgresql" else ""
@@ -170,23 +177,23 @@ class Site:
     def _database_settings(self) -> dict[str, Any]:
         if self.database:
             return postgresql.django_settings(self.database)
-        # Waits for the lock when a transaction begins, instead of failing in its middle.
+        # Wait for the lock at the begin of a transaction, instead of failing later in the transaction.
         options = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.folder / "site.sqlite3"), "OPTIONS": options}
 
     # -- Processes
 
     def start(self, name: str, *command: str | Path, env: Mapping[str, str] | None = None) -> Process:
-        """Start any command with the site's environment; ``name`` is that of its log."""
+        """Start a command in the site's environment; ``name`` is that of its log."""
         self.processes[name] = Process(name, command, folder=self.folder, env={**self.env, **(env or {})})
         return self.processes[name]
 
     def daphne(self, *options: str) -> Process:
-        """Start Daphne on ``daphne_port``, and return when it listens; starting it again takes the same port."""
+        """Start Daphne on ``daphne_port``, and return when it listens. A restart uses the same port."""
         port = str(self.daphne_port)
-        # Called through -m, so that it runs in this environment and not in the one that a script's first line names.
+        # By -m, so that Daphne runs in this environment and not in the one of a script's first line.
         where = f"tcp:port={port}:interface=127.0.0.1:backlog=1024"
-        as_printed = ["-e", where, *deployment.Site().daphne_deadlines.split()]  # by `notify_config`
+        as_printed = ["-e", where, *deployment.Site().daphne_deadlines.split()]  # as `notify_config` prints them
         command = [PYTHON, "-m", "daphne", *as_printed, *options, f"{self.project}.asgi:application"]
         server = self.start("daphne", *command)
         server.wait_for_port(self.daphne_port)
@@ -194,7 +201,7 @@ class Site:
         return server
 
     def uvicorn(self, *options: str) -> Process:
-        """Start uvicorn in Daphne's place, as `daphne` does."""
+        """Start uvicorn on Daphne's port."""
         port = str(self.daphne_port)
         command = [PYTHON, "-m", "uvicorn", "--host=127.0.0.1", f"--port={port}", *options]
         server = self.start("uvicorn", *command, f"{self.project}.asgi:application")
@@ -205,13 +212,13 @@ class Site:
     def gunicorn(self) -> Process:
         """Start a WSGI server on ``gunicorn_port``, and return when it listens."""
         options = ["-b", f"127.0.0.1:{self.gunicorn_port}", "--workers=1", "--threads=4", "--graceful-timeout=2"]
-        options.append("--no-control-socket")  # it would be in the home folder, shared by all
+        options.append("--no-control-socket")  # by default it is in the home folder, which all runs share
         server = self.start("gunicorn", PYTHON, "-m", "gunicorn", *options, f"{self.project}.wsgi:application")
         server.wait_for_port(self.gunicorn_port)
         return server
 
     def worker(self, name: str = "worker", *options: str) -> Process:
-        """Start a Celery worker (prefork, two processes), and return when it takes tasks."""
+        """Start a Celery worker (prefork, two processes), and return when it is ready."""
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO", "--concurrency=2"]
         command = [PYTHON, "-m", "celery", "-A", self.celery, "worker", f"--hostname={name}@tests", *quiet, *options]
         worker = self.start(name, *command)
@@ -219,7 +226,7 @@ class Site:
         return worker
 
     def config(self, kind: str, *files: str, **options: Any) -> str:
-        """Return what `manage.py notify_config` prints for this site; ``options`` are the command's."""
+        """Return the output of `manage.py notify_config` for this site; ``options`` are those of the command."""
         self.port = self.port or free_port()
         for name in ("run", "logs"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -241,7 +248,7 @@ class Site:
         return self.manage("notify_config", kind, *files, *given)
 
     def nginx(self, text: str, *, main: str = "") -> Process:
-        """Start nginx on ``port`` with ``text`` in its http block; ``main`` is for the outermost level."""
+        """Start nginx on ``port`` with ``text`` in its http block; ``main`` is for the main context."""
         self.port = self.port or free_port()
         return servers.nginx(self.folder, text, main=main, port=self.port)
 
@@ -251,31 +258,31 @@ class Site:
         return servers.apache(self.folder, text, modules=modules, port=self.port)
 
     def supervisor(self, text: str, *, handles: int = 1024) -> servers.Supervisor:
-        """Start supervisord with the programs of ``text``; they need not be up when this returns.
+        """Start supervisord with the programs of ``text``, without waiting for them.
 
-        ``handles`` is how many files it may open when it starts; Debian's is 1024.
+        ``handles`` is the number of files that it may open at its start; Debian's is 1024.
         """
-        self.env.setdefault("GUNICORN_CMD_ARGS", "--no-control-socket")  # it would be in the home folder, shared by all
+        self.env.setdefault("GUNICORN_CMD_ARGS", "--no-control-socket")  # its default is shared, in the home folder
         supervisor = servers.Supervisor(self.folder, text, env=self.env, handles=handles)
         self._cleanup.callback(supervisor.kill)
         return supervisor
 
     def proxy(self) -> int:
-        """Put a reverse proxy in front: /channels/ to Daphne, the rest to gunicorn. Returns its port, the site's."""
+        """Start a reverse proxy, /channels/ to Daphne and the rest to gunicorn; return its port, that of the site."""
         self.port = self._cleanup.enter_context(
             proxy(lambda path: self.daphne_port if path.startswith("/channels/") else self.gunicorn_port)
         )
         return self.port
 
     def serve(self) -> tuple[Process, Process]:
-        """Start gunicorn and Daphne behind a proxy, as a real site runs; returns (gunicorn, daphne)."""
+        """Start gunicorn and Daphne behind a proxy, like a real site; return (gunicorn, daphne)."""
         self.proxy()
         return self.gunicorn(), self.daphne()
 
     # -- Django
 
     def manage(self, *arguments: str, timeout: float = 60) -> str:
-        """Run a management command of the site to its end, and return what it prints; fails if it does."""
+        """Run a management command of the site, and return its output; raise if it fails."""
         done = subprocess.run(
             [PYTHON, "-m", "django", *arguments],
             cwd=ROOT,
@@ -290,10 +297,10 @@ class Site:
         return done.stdout
 
     def run(self, code: str, *, timeout: float = 30, **values: Any) -> Any:
-        """Run code in another Django process of the site, and return what it assigns to ``result`` (as JSON has it).
+        """Run code in another Django process of the site, and return its variable ``result`` (as JSON has it).
 
-        ``values`` become its variables; ``api``, ``Message``, ``get_user_model`` and ``transaction`` are imported. One
-        process serves all calls, so it is quick, and what it publishes goes out while the test goes on.
+        ``values`` become variables; ``api``, ``Message``, ``get_user_model`` and ``transaction`` are imported. One
+        process serves all calls, so a call is quick, and messages are pushed while the test goes on.
         """
         console = self._console or self._open_console()
         assert console.stdin is not None
@@ -340,7 +347,7 @@ class Site:
         console.stdout.close()
 
     def user(self, name: str, **fields: Any) -> User:
-        """Make a user (password: `PASSWORD`) and a session of theirs; ``fields`` are the model's, ``is_staff`` say."""
+        """Create a user (password: `PASSWORD`) with a session. ``fields`` are those of the model: ``is_staff=True``."""
         code = """
 from importlib import import_module
 from django.conf import settings
@@ -364,7 +371,7 @@ result = {
 
     @property
     def url(self) -> str:
-        """The site's origin, ``http://127.0.0.1:<port>``."""
+        """Origin of the site, ``http://127.0.0.1:<port>``."""
         return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port}"
 
     @property
@@ -372,7 +379,7 @@ result = {
         return ssl.create_default_context(cafile=self.certificate) if self.certificate else None
 
     def socket(self, user: User | None, **options: Any) -> AbstractContextManager[sockets.Client]:
-        """Open a WebSocket to ``channels/updates/`` as that user; ``options`` as in `sockets.socket`."""
+        """Open a WebSocket to ``channels/updates/`` as that user; ``options`` are those of `sockets.socket`."""
         given: dict[str, Any] = {"origin": self.url, "cookie": user.cookie if user else "", **options}
         if self.certificate:
             given["ssl"] = self._tls
@@ -387,7 +394,7 @@ result = {
         data: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Make a request as that user, without following redirects; ``data`` is sent as JSON, with the CSRF token."""
+        """Make a request as that user, without following redirects. ``data`` is sent as JSON, with the CSRF token."""
         given: dict[str, str] = {}
         if user:
             given["Cookie"] = f"{user.cookie}; {user.csrf_cookie}"
@@ -398,7 +405,7 @@ result = {
         connection: HTTPConnection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         if self.certificate:
             connection = HTTPSConnection("127.0.0.1", self.port, timeout=20, context=self._tls)
-            given["Referer"] = f"{self.url}/"  # Django asks for it where there is TLS
+            given["Referer"] = f"{self.url}/"  # Django requires it with TLS
         try:
             connection.request(method, self.prefix + path, body=body, headers={**given, **(headers or {})})
             response = connection.getresponse()

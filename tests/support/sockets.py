@@ -1,4 +1,4 @@
-"""A WebSocket client without a browser, that speaks both dialects of /channels/updates/."""
+"""WebSocket client without a browser, for both dialects of /channels/updates/."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBPROTOCOL = "catmaid-notify.v1"
 
 
 class Client:
-    """An open socket. Answers the server's pings, and keeps every frame that it has seen in ``frames``."""
+    """An open socket. It answers the server's pings, and keeps every frame in ``frames``."""
 
     def __init__(self, connection: ClientConnection, *, pong: bool = True) -> None:
         self.connection = connection
@@ -26,13 +26,15 @@ class Client:
         self._pong = pong
 
     def send(self, event: str, payload: Any = None, **others: Any) -> None:
-        """Send a frame; ``others`` are its further fields, such as ``topic`` and ``ref``."""
+        """Send a frame; ``others`` are further fields, such as ``topic`` and ``ref``."""
         self.connection.send(json.dumps({"event": event, "payload": payload, **others}))
 
     def receive(self, *, timeout: float = 10) -> dict[str, Any]:
-        """Return the next frame, pings included, waiting up to ``timeout`` seconds for it.
+        """Return the next frame, pings included, within ``timeout`` seconds.
 
-        Raises TimeoutError, and websockets' ConnectionClosed with the server's code in ``rcvd.code``.
+        Raises:
+            TimeoutError: no frame came.
+            ConnectionClosed: of websockets, with the server's code in ``rcvd.code``.
         """
         frame: dict[str, Any] = json.loads(self.connection.recv(timeout))
         self.frames.append(frame)
@@ -41,7 +43,7 @@ class Client:
         return frame
 
     def wait_for(self, event: str, *, timeout: float = 10) -> dict[str, Any]:
-        """Return the next frame with that event, leaving out the others before it."""
+        """Return the next frame with that event, skipping all others."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -53,7 +55,7 @@ class Client:
                 return frame
 
     def none_for(self, event: str, *, seconds: float) -> None:
-        """Fail if a frame with that event comes in the next seconds."""
+        """Fail if a frame with that event comes within ``seconds``."""
         try:
             frame = self.wait_for(event, timeout=seconds)
         except AssertionError:
@@ -61,7 +63,7 @@ class Client:
         raise AssertionError(f"No {event!r} was to come, but there was {frame}")
 
     def close_code(self, *, timeout: float = 10) -> int:
-        """Return the code with which the server closes the socket, waiting up to ``timeout`` seconds for it."""
+        """Return the code with which the server closes the socket within ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         try:
             while True:
@@ -81,13 +83,13 @@ def socket(
     pong: bool = True,
     **options: Any,
 ) -> Iterator[Client]:
-    """Open a WebSocket with that Cookie header; ``v1`` chooses the dialect, ``pong`` whether pings are answered."""
+    """Open a WebSocket. ``v1`` chooses the dialect; without ``pong``, pings are not answered."""
     with connect(
         url,
         origin=Origin(origin) if origin else None,
         subprotocols=[Subprotocol(SUBPROTOCOL)] if v1 else None,
         additional_headers={**({"Cookie": cookie} if cookie else {}), **(headers or {})},
-        proxy=None,  # loopback; whatever the environment says
+        proxy=None,  # a proxy of the environment must not be used for loopback
         open_timeout=10,
         close_timeout=2,
         **options,

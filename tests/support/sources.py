@@ -1,4 +1,4 @@
-"""Source code as text, for tests that look into it."""
+"""Source code as text, for tests that inspect it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that can swallow: connections stay open, and nothing arrives any more. Runs on the test's own loop."""
+"""TCP proxy that can swallow bytes: connections stay open, but nothing arrives. It runs on the test's event loop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 
 class Swallower:
-    """Forwards a port; while ``swallows`` is set, what comes is read and thrown away, in both directions.
+    """Forwards a port. While ``swallows`` is set, received bytes are dropped in both directions.
 
-    ``swallows_answers`` is one direction alone: what the server says. Where nothing listens the connection is cut.
+    ``swallows_answers`` drops only those of the server. If nothing listens, the connection is closed.
     """
 
     def __init__(self, to_port: int) -> None:
@@ -21,10 +21,10 @@ class Swallower:
         self.swallows = False
         self.swallows_answers = False
         self.connections = 0
-        """Connections that were opened so far."""
+        """Number of connections so far."""
 
     def swallow_open(self) -> None:
-        """Let the connections that are open now go dead; new ones work."""
+        """Swallow the bytes of all open connections for ever; new connections work."""
         for task in self._tasks:
             task.get_coro().cr_frame.f_locals["state"]["dead"] = True  # type: ignore[union-attr]
 
@@ -58,7 +58,7 @@ class Swallower:
             target.close()
 
     def cut(self) -> None:
-        """Cut all connections; new ones work."""
+        """Close all connections; new connections work."""
         for task in self._tasks:
             task.cancel()
         for writer in self._writers:

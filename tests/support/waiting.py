@@ -1,6 +1,6 @@
-"""Waiting for what says nothing when it happens: a row, a file, a binding in the broker.
+"""Waiting for states without a notification: a row, a file, a binding in the broker.
 
-What does say so is waited for by its own means: `Process.wait_for`, `Client.wait_for`, Playwright's ``wait_for…``.
+Other states have better means: `Process.wait_for`, `Client.wait_for`, Playwright's ``wait_for…``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.02
 
 
 def eventually(look: Callable[[], T], *, timeout: float = 10) -> T:
-    """Call ``look`` until it returns something true, and return that; fails after ``timeout`` seconds."""
+    """Call ``look`` until it returns a true value, and return the value; fail after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not (found := look()):
         assert time.monotonic() < deadline, f"Still {found!r} after {timeout} s"
@@ -26,7 +26,7 @@ def eventually(look: Callable[[], T], *, timeout: float = 10) -> T:
 
 
 async def eventually_here(look: Callable[[], T], *, seconds: float = 10) -> T:
-    """The same for what happens on the running event loop."""
+    """Call ``look`` like `eventually`, but let the running event loop go on in between."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"Still {found!r} after {seconds} s"
