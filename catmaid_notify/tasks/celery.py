@@ -27,6 +27,7 @@ from catmaid_notify.tasks.db_retry import while_database_is_away
 from catmaid_notify.tasks.probe import TASK, key_of
 from catmaid_notify.tasks.progress import Progress, finite, in_transaction
 from catmaid_notify.tasks.texts import failure_text, fit, fit_title
+from catmaid_notify.types import UserLike
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -67,7 +68,7 @@ class UserTask(Task):
 
     # -- To start the task
 
-    def delay_for(self, user: Any, *args: Any, **kwargs: Any) -> AsyncResult:
+    def delay_for(self, user: UserLike, *args: Any, **kwargs: Any) -> AsyncResult:
         """Start the task for a user; the counterpart of Celery's ``delay``.
 
         Args:
