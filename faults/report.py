@@ -11,7 +11,7 @@ from faults.checker import BUCKETS, histogram, in_phases
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from faults.runner import Outcome
+    from faults.outcome import Outcome
 
 HEAD = ("fault", "", "messages", "lost", "unexpected", "duplicated", "shown p50 / p99 / max", "criterion", "")
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"

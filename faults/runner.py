@@ -6,31 +6,14 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from faults import report
 from faults.checker import Verdict
 from faults.faults import BACK, Criterion, Fault, Measure
+from faults.outcome import Outcome
 from faults.world import Plan, World
-
-
-@dataclass(kw_only=True, slots=True)
-class Outcome:
-    """Result of one fault."""
-
-    fault: Fault
-    verdict: Verdict
-    measures: list[Measure]
-    phases: list[tuple[float, str]]
-    resources: dict[str, tuple[float, int]] = field(default_factory=dict)
-    bindings: int = 0
-    error: str = ""
-    """Error of the run itself."""
-
-    @property
-    def is_good(self) -> bool:
-        return not self.error and self.verdict.is_good and all(measure.is_good for measure in self.measures)
 
 
 async def run(world: World, chosen: Fault) -> Outcome:

@@ -13,8 +13,9 @@ from faults import report
 from faults.checker import Showing, Verdict
 from faults.faults import Measure, pushed_again, shown_within
 from faults.matrix import FAULTS
+from faults.outcome import Outcome
 from faults.producing import Orders
-from faults.runner import Outcome, judged_again
+from faults.runner import judged_again
 from faults.soak import slope
 from tests.support.process import PYTHON, ROOT
 
