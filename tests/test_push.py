@@ -1,4 +1,4 @@
-"""The seam to the layer: whatever a layer does, ``push`` neither raises nor waits."""
+"""`push`: it neither raises nor waits, whatever the channel layer does."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ MESSAGE: Any = {"type": "user.message", "data": "a"}
 Sent = list[tuple[str, dict[str, Any]]]
 
 sent: Sent = []
-"""What the layers of this test were given; those of earlier tests may still send."""
+"""Messages that the layers of this test have got. Layers of earlier tests may still send."""
 changed = threading.Condition()
 
 
 class Remote:
-    """A layer that is no in-memory one, such as that of channels_redis."""
+    """Fake of a layer with a server, such as channels_redis."""
 
     behaviour: Any = None
-    """What sending does first."""
+    """Called by ``group_send`` first."""
 
     def __init__(self, **config: Any) -> None:
         if config.get("broken"):
@@ -56,7 +56,7 @@ class Remote:
 
 
 class Strict(BaseChannelLayer):
-    """A layer that looks at names, as all real ones do."""
+    """Layer that validates names, as all real ones do."""
 
     def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
         self.require_valid_group_name(group)
@@ -64,14 +64,14 @@ class Strict(BaseChannelLayer):
 
 
 class Nowait(Remote):
-    """A layer that takes messages from any thread, as ours does."""
+    """Layer that takes messages from any thread, as ours does."""
 
     def group_send_nowait(self, group: str, message: dict[str, Any]) -> None:
         sent.append((group, message))
 
 
 class Interrupted(Remote):
-    """A layer that a time limit of Celery's strikes, which a signal's handler raises wherever the task is."""
+    """Layer in which Celery's time limit strikes; a signal handler raises it anywhere."""
 
     def group_send_nowait(self, group: str, _message: dict[str, Any]) -> None:
         raise SoftTimeLimitExceeded if group == "updates-7" else ValueError("bad")
@@ -272,7 +272,7 @@ def test_push__full_queue_drops_and_says_so_once(settings: Settings, log: pytest
 
 @contextmanager
 def pushed_later(seconds: float, group: str) -> Iterator[None]:
-    """Push once a deadline is over: it must not be that one's, too."""
+    """Push after the deadline of an earlier push is over."""
     timer = threading.Timer(seconds, push, (group, MESSAGE))
     timer.start()
     try:
@@ -295,7 +295,7 @@ def test_push__waits_for_the_broker_only_so_long(settings: Settings) -> None:
 
 
 def test_push__what_waited_too_long_is_not_sent_any_more(settings: Settings) -> None:
-    """After an alarm of the broker nobody wants a flood of old events; the inbox has the messages."""
+    """After an alarm of the broker, a flood of old events would help nobody: the inbox has the messages."""
 
     async def hangs(group: str, _message: dict[str, Any]) -> None:
         if group == "updates-0":

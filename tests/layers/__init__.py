@@ -1,1 +1,1 @@
-"""The channel layers: what the specification asks of any of them, and what ours must not repeat of its forerunner."""
+"""Channel layers: conformance to the specification, and regressions that channels_rabbitmq had."""

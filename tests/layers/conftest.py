@@ -1,4 +1,4 @@
-"""Brokers of the channel layers' tests: the machine's, or one of the tests' own, to be stopped, blocked and killed.
+"""Brokers for tests of channel layers: the machine's, and a node that tests may stop, block and kill.
 
 `make test-brokers` has all tests use other versions of RabbitMQ; see `tests.support.broker`.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A node of the tests' own; tests that stop it start it again."""
+    """A RabbitMQ node of the tests' own. A test that stops it starts it again."""
     if reason := brokers.missing():
         pytest.skip(reason)
     with brokers.broker(tmp_path_factory.mktemp("rabbitmq")) as made:
@@ -31,7 +31,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def vhost(request: pytest.FixtureRequest) -> Iterator[Vhost]:
-    """A vhost of the test's own, of the machine's broker or of the one that this run is about."""
+    """A new vhost on the machine's broker, or on that of ``make test-brokers``."""
     if brokers.chosen():
         node: Broker = request.getfixturevalue("node")
         name = node.vhost()

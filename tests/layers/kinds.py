@@ -1,4 +1,4 @@
-"""The kinds of channel layers that go through the conformance suite, and where they differ from it.
+"""Kinds of channel layers for the conformance suite, with their known differences.
 
 To put another layer through it, add a kind here: how one is made with a capacity and an expiry, and how it is ended.
 """
@@ -22,11 +22,11 @@ DIFFERENCES = {
     ("redis", "test_groups__receivers_do_not_share_the_message"): "channels of one process get the same dictionary",
     ("redis", "test_capacity__group_send_never_fails"): "a full channel loses its oldest messages, not the new one",
 }
-"""(kind, test): why this kind can't pass."""
+"""(kind, test) → reason why the kind can't pass."""
 
 
 def rabbitmq_layer(url: str) -> MakeLayer:
-    """Ours, on a vhost of the test's own."""
+    """Make our layer, on a new vhost."""
 
     @asynccontextmanager
     async def make(*, capacity: int | None = None, **config: Any) -> AsyncIterator[RabbitmqChannelLayer]:
@@ -42,7 +42,7 @@ def rabbitmq_layer(url: str) -> MakeLayer:
 
 
 def memory_layer() -> MakeLayer:
-    """Channels' own, for one process."""
+    """Make Channels' in-memory layer."""
 
     @asynccontextmanager
     async def make(**config: Any) -> AsyncIterator[InMemoryChannelLayer]:
@@ -52,7 +52,7 @@ def memory_layer() -> MakeLayer:
 
 
 def redis_layer() -> MakeLayer:
-    """channels_redis, with keys of the test's own."""
+    """Make a layer of channels_redis, with a prefix of the test's own."""
     from channels_redis.core import RedisChannelLayer
 
     @asynccontextmanager

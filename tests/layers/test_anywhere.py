@@ -1,4 +1,4 @@
-"""The layer is used from any code: scripts, threads, forks, several loops, each pool of Celery; over one connection."""
+"""Sending from any code over one connection: scripts, threads, forks, several loops, all pools of Celery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 30
 
 @asynccontextmanager
 async def listening(url: str, group: str) -> AsyncIterator[Callable[[int], Any]]:
-    """Be in a group; yields a function that returns the next so many messages."""
+    """Join a group; yield a function that returns the next ``count`` messages."""
     layer = RabbitmqChannelLayer(host=url)
     channel = await layer.new_channel()
     await layer.group_add(group, channel)
@@ -105,7 +105,7 @@ in_threads(hurry, THREADS)
 async def test_send__threads_that_do_not_wait__all_arrive_once_in_the_order_of_each(
     vhost: Vhost, tmp_path: Path
 ) -> None:
-    """Some of them write to the socket by themselves, some leave it to the loop."""
+    """Some threads write to the socket themselves, some through the loop."""
     threads, each = 4, 500
     script = f"import time\nCOUNT, THREADS = {each}, {threads}\n{SCRIPT}{IN_A_HURRY}"
     came: list[dict[str, Any]] = []
@@ -131,7 +131,7 @@ async def test_send__threads_that_do_not_wait__all_arrive_once_in_the_order_of_e
 
 @pytest.fixture(scope="module", params=["prefork", "threads", "solo", "gevent"])
 def worker_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
-    """A site with a worker of that pool."""
+    """A site with a Celery worker of one pool."""
     from tests.conftest import site_maker
 
     make: Callable[..., AbstractContextManager[Site]] = site_maker(tmp_path_factory)

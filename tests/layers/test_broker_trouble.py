@@ -1,6 +1,6 @@
-"""What happens to the layer when something happens to its broker, on a RabbitMQ node of the tests' own.
+"""The layer during failures of its broker, a RabbitMQ node of the tests' own.
 
-Each row of what breaks the layer that CATMAID's guide names (channels_rabbitmq 4) is a test here.
+Each known failure of channels_rabbitmq 4, the layer that CATMAID's guide names, has a test here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def vhost(node: Broker) -> str:
-    """A new vhost of the node; it goes with the node."""
+    """A new vhost on the node."""
     return node.vhost()
 
 
@@ -54,7 +54,7 @@ async def make_layer(node: Broker, vhost: str) -> AsyncIterator[Callable[..., Ra
 
 
 async def member(layer: RabbitmqChannelLayer, *groups: str) -> str:
-    """Return a new channel that is in these groups."""
+    """Return a new channel that has joined groups."""
     channel = await layer.new_channel()
     await asyncio.gather(*[layer.group_add(group, channel) for group in groups])
     return channel
@@ -66,14 +66,14 @@ async def received(layer: RabbitmqChannelLayer, channel: str) -> Any:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Return when ``check`` is true."""
+    """Wait until ``check`` is true."""
     async with asyncio.timeout(SECONDS):
         while not await check():  # noqa: ASYNC110 - the broker tells nobody of its state
             await asyncio.sleep(0.1)
 
 
 async def flows(layer: RabbitmqChannelLayer, group: str, channel: str) -> bool:
-    """Return whether a message for the group arrives now."""
+    """Return true if a message to the group arrives."""
     mark = secrets.token_hex(4)
     try:
         await layer.group_send(group, {"type": "a", "mark": mark})
@@ -87,7 +87,7 @@ async def flows(layer: RabbitmqChannelLayer, group: str, channel: str) -> bool:
 
 @asynccontextmanager
 async def amqp(url: str) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
-    """A plain AMQP channel, for what a test does behind the layer's back."""
+    """A plain AMQP channel that the layer knows nothing of."""
     connection = await aio_pika.connect(url)
     async with connection:
         yield await connection.channel()

@@ -1,4 +1,4 @@
-"""What waits for somebody to receive it: kept until it expires, and nothing is left behind then."""
+"""Buffered messages: they are kept until they expire, and then their buffers are deleted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 20
 
 @pytest.fixture
 async def layer(vhost: Vhost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RabbitmqChannelLayer]:
-    """A layer that looks often, and keeps messages for a second."""
+    """A layer with a short sweep interval and an expiry of a second."""
     monkeypatch.setattr(loop_state, "WATCH_SECONDS", 0.05)
     layer = RabbitmqChannelLayer(host=vhost.url, expiry=1)
     yield layer
@@ -29,7 +29,7 @@ async def layer(vhost: Vhost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 
 async def send(layer: RabbitmqChannelLayer, *channels: str) -> None:
-    """Send to channels that nobody receives from; returns when the messages are here."""
+    """Send to channels without receivers; return when the messages are buffered."""
     for channel in channels:
         await layer.send(channel, {"type": "t"})
     await eventually_here(lambda: set(channels) <= set(layer.loop_layer._buffers))
@@ -89,7 +89,7 @@ async def test_receiver_that_waits_longer_than_messages_are_kept(layer: Rabbitmq
 
 
 async def test_receiver_whose_message_another_one_has_taken__gets_the_next_one(layer: RabbitmqChannelLayer) -> None:
-    """It was woken for the message, and the other one was faster."""
+    """It was woken for the message, but another receiver took it."""
     channel = await layer.new_channel()
     first = asyncio.ensure_future(layer.receive(channel))
     await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from tests.support.broker import Broker
 
 SECONDS = 60
 BACK_SECONDS = 15
-"""How soon a layer whose node is gone gets messages again."""
+"""Longest outage of a layer whose node is killed."""
 SEND_SECONDS = 0.01
 GROUP = "people"
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -27,7 +27,7 @@ MakeLayer = Callable[..., RabbitmqChannelLayer]
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Broker]]:
-    """Three nodes; tests that kill one start it again."""
+    """Three nodes. A test that kills one starts it again."""
     if reason := brokers.missing():
         pytest.skip(reason)
     with brokers.cluster(tmp_path_factory.mktemp("cluster")) as made:
@@ -36,7 +36,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Broker]]:
 
 @pytest.fixture
 async def make_layer(nodes: list[Broker]) -> AsyncIterator[MakeLayer]:
-    """Make a layer that knows all nodes and begins with one of them: ``make_layer(first=0)``."""
+    """Make a layer with all nodes, in an order that begins with one: ``make_layer(first=0)``."""
     vhost = nodes[-1].vhost()
     made: list[RabbitmqChannelLayer] = []
 
@@ -58,9 +58,9 @@ class Sender:
         self._layer = layer
         self._news = asyncio.Event()
         self.number = -1
-        """The last one that was begun."""
+        """Last number whose sending has begun."""
         self.sent: list[int] = []
-        """Those whose ``group_send`` returned without an error."""
+        """Numbers whose ``group_send`` returned without an error."""
         self.failed: list[int] = []
 
     async def run(self) -> None:
@@ -77,7 +77,7 @@ class Sender:
             await asyncio.sleep(SEND_SECONDS)  # the rate
 
     async def sends(self, count: int) -> int:
-        """Return the last number when so many more have been sent without an error."""
+        """Wait until ``count`` more numbers are sent without an error; return the last one."""
         wanted = len(self.sent) + count
         async with asyncio.timeout(SECONDS):
             while len(self.sent) < wanted:
@@ -87,7 +87,7 @@ class Sender:
 
 
 class Reader:
-    """Receives what goes to the group."""
+    """Receives the messages of the group."""
 
     def __init__(self, layer: RabbitmqChannelLayer) -> None:
         self._layer = layer
@@ -105,11 +105,11 @@ class Reader:
             self._news.set()
 
     def got(self, sender: Sender) -> list[int]:
-        """Return the numbers that came from this sender, as they came."""
+        """Return the numbers of a sender in order of arrival."""
         return self._got[id(sender)]
 
     async def reaches(self, sender: Sender, number: int) -> None:
-        """Return when it has got this number, or a later one."""
+        """Wait until a number, or a later one, has arrived."""
         async with asyncio.timeout(SECONDS):
             while number > max(self.got(sender), default=-1):
                 self._news.clear()
@@ -118,7 +118,7 @@ class Reader:
 
 @asynccontextmanager
 async def running(readers: list[Reader], senders: list[Sender]) -> AsyncIterator[None]:
-    """Run readers, then senders; what they fail with is raised at the end."""
+    """Run readers, then senders; raise their errors at the end."""
     joined = [asyncio.Event() for _ in readers]
     tasks = [asyncio.ensure_future(reader.run(event)) for reader, event in zip(readers, joined, strict=True)]
     try:
@@ -138,7 +138,7 @@ async def running(readers: list[Reader], senders: list[Sender]) -> AsyncIterator
 
 @asynccontextmanager
 async def killed(node: Broker) -> AsyncIterator[None]:
-    """Kill a node, and start it again if the test hasn't."""
+    """Kill a node; start it again at the end, unless the test has."""
     await asyncio.to_thread(node.kill)
     try:
         yield
@@ -148,7 +148,7 @@ async def killed(node: Broker) -> AsyncIterator[None]:
 
 
 def lost(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the lines of the log about connections that were lost."""
+    """Return the log lines about lost connections."""
     return [record.getMessage() for record in caplog.records if "Broker lost" in record.getMessage()]
 
 

@@ -1,4 +1,4 @@
-"""What Channels' specification asks of any channel layer, for the layers in `kinds`.
+"""Channels' specification of channel layers, for all layers in `kinds`.
 
 https://channels.readthedocs.io/en/latest/channel_layer_spec.html
 """
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(params=["rabbitmq", "memory", "redis"])
 def make_layer(request: pytest.FixtureRequest) -> kinds.MakeLayer:
-    """Make a layer of each kind: ``async with make_layer(capacity=…, expiry=…) as layer``."""
+    """Factory for each kind of layer: ``async with make_layer(capacity=…, expiry=…) as layer``."""
     kind = request.param
     difference = kinds.DIFFERENCES.get((kind, request.node.originalname))
     if difference:
@@ -36,19 +36,19 @@ def make_layer(request: pytest.FixtureRequest) -> kinds.MakeLayer:
 
 
 async def received(layer: Any, channel: str) -> Any:
-    """Return the next message; fails instead of hanging."""
+    """Return the next message; fail instead of hanging."""
     async with asyncio.timeout(SECONDS):
         return await layer.receive(channel)
 
 
 async def send_until_full(layer: Any, channel: str) -> None:
-    """Send some more: what is on its way through a broker does not count yet."""
+    """Send until the channel is full. Messages on their way through a broker do not count yet."""
     for _ in range(100):
         await layer.send(channel, {"type": "more"})
 
 
 async def nothing_comes(layer: Any, channel: str) -> bool:
-    """Return whether what is sent from now on is the next thing that comes."""
+    """Return true if a message sent now is the next one to arrive."""
     await layer.send(channel, {"type": "after"})
     return bool((await received(layer, channel))["type"] == "after")
 

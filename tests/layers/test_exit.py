@@ -1,4 +1,4 @@
-"""A process that ends right after a push, as a management command does, and a layer that needs a connection first."""
+"""Pushes of a process that ends at once, as a management command does, on a layer that has to connect first."""
 
 from __future__ import annotations
 

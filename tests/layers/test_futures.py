@@ -1,4 +1,4 @@
-"""Results that one thread has for futures of another's event loop."""
+"""Future setters: results from other threads, and from the same loop."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Processes with channels_rabbitmq and processes with ours share a vhost: a site moves without a break.
+"""Processes with channels_rabbitmq and processes with our layer on one vhost, as during a move without an outage.
 
-In the environment of requirements-async.txt, the only one that can hold both.
+These tests run in the environment of requirements-async.txt, since both can be installed only there.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ async def test_config__their_keys_are_taken(vhost: Vhost, key: str) -> None:
 
 @pytest.mark.classic
 async def test_groups__many_joined_at_once(ours: Any) -> None:
-    """In one go, where the driver can do that, and one by one where it can't (aiormq 6)."""
+    """aiormq 6 binds the groups one by one, newer versions at once."""
     groups = [f"g{number}" for number in range(50)]
     channel = await ours.new_channel()
     async with asyncio.timeout(SECONDS):
@@ -122,7 +122,7 @@ async def test_groups__many_joined_at_once(ours: Any) -> None:
 
 @pytest.mark.classic
 async def test_wrong_vhost__said_once_in_words(vhost: Vhost, caplog: pytest.LogCaptureFixture) -> None:
-    """The drivers of both environments raise something else there."""
+    """The drivers of the two environments raise different errors."""
     layer = RabbitmqChannelLayer(host=f"{vhost.url}-is-no-such", connect_timeout=3)
     with pytest.raises(BrokerUnavailable, match="the vhost does not exist"):
         await layer.new_channel()

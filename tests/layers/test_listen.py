@@ -1,4 +1,4 @@
-"""Messages that are handed over as they come, in place of being received."""
+"""`listen`: messages go to a callback as they arrive, instead of being received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receiving side of the layer on one event loop: members of groups."""
+"""Group members of the layer on one event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process makes once: the loop of the background thread, and all else that must not survive a fork."""
+"""Per-process objects, such as the background loop: made once, and made anew after a fork."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ os._exit(os.waitstatus_to_exitcode(status))
     ],
 )
 def test_fork__while_another_thread_makes_one(tmp_path: Path, slow: str, call: str) -> None:
-    """The child has no such thread: nobody there lets go of a lock that it holds."""
+    """The child does not have that thread, so its lock would never be released."""
     done = run_script(tmp_path, FORK.replace("SLOW", slow).replace("CALL", call))
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,4 +1,4 @@
-"""What may stand in the layer's CONFIG."""
+"""Validation of the layer's CONFIG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py runworker`` with our layer: jobs in a normal channel, shared by worker processes."""
+"""``manage.py runworker`` with our layer: worker processes share the jobs of a normal channel."""
 
 from __future__ import annotations
 

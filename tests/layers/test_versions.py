@@ -1,4 +1,4 @@
-"""That a run of `make test-brokers` is about the broker that it says: its version, and what it refuses."""
+"""The broker of a `make test-brokers` run: its version, and the features that it refuses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_refused__a_queue_that_is_neither_durable_nor_exclusive(node: Brok
 
 
 async def test_deprecated__nothing_that_the_layer_uses(tmp_path: Path) -> None:
-    """RabbitMQ logs each use of what it will take away; a global prefetch count it refuses only by that."""
+    """RabbitMQ logs each use of a deprecated feature. For a global prefetch count that is the only sign."""
     with brokers.broker(tmp_path) as own:
         layer = RabbitmqChannelLayer(host=own.url)
         async with asyncio.timeout(SECONDS):

@@ -1,4 +1,4 @@
-"""An ASGI application whose consumer of a normal channel answers; for ``manage.py runworker jobs``."""
+"""ASGI application for ``manage.py runworker jobs``, with a consumer of a normal channel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ django.setup()
 
 
 class Doubler(AsyncConsumer):
-    """Answers with twice the number, and says which process it is."""
+    """Answers with twice the number and its process id."""
 
     async def job(self, message: dict[str, Any]) -> None:
         """Answer one job."""

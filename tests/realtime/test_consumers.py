@@ -1,4 +1,4 @@
-"""The ASGI endpoints, driven as a server drives them."""
+"""The ASGI endpoints, called as a server calls them."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ TIME = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 
 @pytest_asyncio.fixture
 async def live(page: Callable[..., Page]) -> Page:
-    """A page of our own dialect, greeted."""
+    """A page of the v1 dialect that has got its `hello`."""
     return await page(user=ANN).live()
 
 
 @pytest_asyncio.fixture
 async def plain(page: Callable[..., Page], hub: Hub) -> Page:
-    """A page of CATMAID's own client, joined."""
+    """A page with CATMAID's client that has joined its group."""
     opened = await page(user=ANN, v1=False).open()
     await until(lambda: hub.count(GROUP) > 0)
     return opened
 
 
 def event(name: str = "crop-done", payload: Any = None, **others: Any) -> dict[str, Any]:
-    """Return what ``msg_user`` would hand to the layer."""
+    """Return the layer message that ``msg_user`` would send."""
     return {"type": "user.message", "data": json.dumps({"event": name, "payload": payload}), **others}
 
 
@@ -517,7 +517,7 @@ async def test_frames__plain_clients_are_not_answered(plain: Page, hub: Hub) -> 
 
 
 async def test_frames__are_not_relayed(plain: Page, page: Callable[..., Page]) -> None:
-    """CATMAID's consumer relays what a client sends to all of the group."""
+    """CATMAID's consumer relays a client's frames to its whole group."""
     other = await page(user=ANN).live()
     plain.send_text('{"event": "new-message", "payload": {"message_id": 1, "message_title": "forged"}}')
     assert await other.frames_before() == []

@@ -1,4 +1,4 @@
-"""The hub: groups of the layer on one side, sockets of this process on the other."""
+"""The hub: delivery from groups of the layer to local sockets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """A local socket: what it was sent, and the codes with which it was closed."""
+    """A local socket that records its frames and close codes."""
 
     def __init__(self, pk: int = 7, *, is_v1: bool = True) -> None:
         self.pk = pk
@@ -51,7 +51,7 @@ class Listener:
         return [json.loads(text)["event"] for text in self.texts]
 
     async def got(self, count: int) -> list[str]:
-        """Wait for so many frames."""
+        """Wait for ``count`` frames."""
         async with asyncio.timeout(PATIENCE):
             while len(self.texts) < count:
                 self._arrived.clear()
@@ -84,13 +84,13 @@ async def joined(hub: Hub, pk: int = 7, *, is_v1: bool = True) -> Listener:
 
 
 def message(text: str = '{"event":"a","payload":1}', **others: Any) -> dict[str, Any]:
-    """Return a message as it comes out of the layer."""
+    """Return a message as the layer delivers it."""
     return {"type": "user.message", "group": "updates-7", "data": text, **others}
 
 
 @pytest_asyncio.fixture
 async def layer(spy_layer: Callable[[], SpyLayer], settings: Settings) -> SpyLayer:
-    """The hub's layer."""
+    """The channel layer of the hub."""
     settings.CATMAID_NOTIFY_GROUP_LINGER_SECONDS = 0.01
     return spy_layer()
 
@@ -480,7 +480,7 @@ async def test_receive__layer_that_raises_is_asked_again(
 async def test_receive__layer_that_cancels_its_own_futures_is_asked_again(
     layer: SpyLayer, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As AMQP clients do with what waits on a connection that is lost."""
+    """AMQP clients do so when a connection is lost."""
     monkeypatch.setattr(supervision, "FIRST_RETRY_SECONDS", 0.001)
     listener = await joined(hub)
     layer.arrive(asyncio.CancelledError())
@@ -491,7 +491,7 @@ async def test_receive__layer_that_cancels_its_own_futures_is_asked_again(
 
 
 async def test_receive__group_as_an_attribute(layer: SpyLayer, hub: Hub) -> None:
-    """CATMAID's own publishing has no ``group`` in its message; our layer says it beside."""
+    """CATMAID's own messages have no key ``group``; our layer sets an attribute."""
 
     class Carried(dict[str, Any]):
         group = "updates-7"
@@ -509,7 +509,7 @@ async def test_is_well__after_the_start(layer: SpyLayer, hub: Hub) -> None:
 
 
 async def end_reconciling(hub: Hub) -> None:
-    """End one of the tasks that make the hub, as somebody's ``task.cancel()`` would."""
+    """Cancel a background task of the hub, as a defect might."""
     task = hub._duties._tasks["reconciling"]
     task.cancel()
     await asyncio.wait({task})
@@ -521,7 +521,7 @@ async def test_is_well__not_when_one_of_its_tasks_ended(layer: SpyLayer, hub: Hu
 
 
 async def test_is_well__tasks_that_come_and_go_do_not_count(layer: SpyLayer, hub: Hub) -> None:
-    """A group that is being left must not stand for a task that has ended."""
+    """The end of a task that leaves a group is no failure."""
     await end_reconciling(hub)
     listener = await joined(hub)
     layer.open.clear()
@@ -594,7 +594,7 @@ async def test_ping__socket_that_left_gets_none(layer: SpyLayer, hub: Hub) -> No
 async def test_ping__time_for_the_answer_is_kept_in_any_case(
     layer: SpyLayer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A round of pings takes time itself, so the last socket of it is pinged later than its deadline was set."""
+    """A round of pings takes time, so its last socket is pinged later than the round began."""
     clock = Clock(monkeypatch)
     listeners = await due_together(clock, 50, settings, pong_seconds=10.0)
     clock.tick = 0.01  # what each look at the clock takes
@@ -619,7 +619,7 @@ async def test_ping__time_for_the_answer_is_kept_in_any_case(
     ],
 )
 def test_ping__each_when_it_is_due(settings: Settings, due: list[list[float]], seconds: float) -> None:
-    """Thousands that are pinged together, once a second, would make messages wait."""
+    """Thousands of pings at once, every second, would delay messages."""
     settings.CATMAID_NOTIFY_PING_SECONDS = 25
     settings.CATMAID_NOTIFY_PONG_SECONDS = 10
     queues: list[heartbeat.Due] = [deque((when, Mock()) for when in times) for times in due]
@@ -639,7 +639,7 @@ async def test_ping__many_that_are_due_at_once_leave_turns_to_others(
 
 
 async def due_together(clock: Clock, count: int, settings: Settings, *, pong_seconds: float) -> list[Listener]:
-    """Let so many sockets join and wait until all are to be pinged."""
+    """Join ``count`` sockets and wait until all pings are due."""
     settings.CATMAID_NOTIFY_PING_SECONDS = 1000.0
     settings.CATMAID_NOTIFY_PONG_SECONDS = pong_seconds
     hub = get_hub()
@@ -649,7 +649,7 @@ async def due_together(clock: Clock, count: int, settings: Settings, *, pong_sec
 
 
 class Clock:
-    """Time as a test says it is, for the hub and its sockets."""
+    """Fake clock of the hub and its sockets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
@@ -673,7 +673,7 @@ class Clock:
         monkeypatch.setattr(asyncio, "sleep", wait)
 
     async def turn(self) -> None:
-        """Let the hub's clock work strike once."""
+        """Let the hub's periodic tasks run once."""
         await self._sleeping.wait()
         self._sleeping.clear()
         self._awake.set()

@@ -1,4 +1,4 @@
-"""Pushes that are lost, late, doubled or out of order: each committed message is shown once all the same."""
+"""Reconciling: each committed message is shown once, even if its push is lost, late, doubled or out of order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def notify(user: User, title: str = "a", *, key: str | None = None) -> int:
 
 @in_db
 def store(user: User, *, age: float = 0.0, **values: Any) -> Message:
-    """Store a message that nobody pushes, ``age`` seconds old by the clock of the database."""
+    """Store a message without a push, ``age`` seconds old by the clock of the database."""
     stored = Message.objects.create(user=user, title="a", **values)
     if age:
         Message.objects.filter(pk=stored.pk).update(time=Now() - dt.timedelta(seconds=age))
@@ -56,7 +56,7 @@ def store(user: User, *, age: float = 0.0, **values: Any) -> Message:
 
 
 class Rounds:
-    """Lets the hub reconcile when a test says so, and knows when a round is over."""
+    """Starts rounds of reconciling and waits for their end."""
 
     def __init__(self, layer: SpyLayer, monkeypatch: pytest.MonkeyPatch) -> None:
         self._layer = layer
@@ -97,7 +97,7 @@ tokens = itertools.count()
 
 
 async def fence(hub: Hub, user: User, page: Page) -> list[dict[str, Any]]:
-    """Return all frames that a page has got until now, fences of other pages left out."""
+    """Return all frames that a page has got so far, without fences of other pages."""
     token = next(tokens)
     hub.deliver(f"updates-{user.pk}", {"type": "user.message", "data": frame_of("fence", token)})
     frames = []
@@ -107,7 +107,7 @@ async def fence(hub: Hub, user: User, page: Page) -> list[dict[str, Any]]:
 
 
 async def joined_plain(page: Callable[..., Page], hub: Hub, user: User) -> Page:
-    """Open a page of CATMAID's client and wait until it is in its group; it is not greeted."""
+    """Open a page with CATMAID's client and wait until it has joined its group. It gets no `hello`."""
     group = f"updates-{user.pk}"
     before = hub.count(group)
     opened = await page(user=user, v1=False).open()
@@ -211,7 +211,7 @@ async def test_round__plain_page_is_not_told_what_is_older_than_it(
 async def test_round__plain_page_that_came_later_than_others(
     user: User, page: Callable[..., Page], rounds: Rounds, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It asked for the list when it came, and shows twice what it is told again."""
+    """It has fetched the list, and would show a repeated message twice."""
     with monkeypatch.context() as patched:
         for module in (hub_module, socket_module):
             patched.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 40))
@@ -282,7 +282,7 @@ async def test_round__nobody_connected_asks_nothing(rounds: Rounds, hub: Hub, us
 
 
 class QueryCount:
-    """Counts the statements of all threads."""
+    """Counts the SQL statements of all threads."""
 
     def __enter__(self) -> QueryCount:
         from django.db.backends.utils import CursorWrapper
@@ -355,7 +355,7 @@ if connection.vendor == "postgresql":  # SQLite has no two writers at a time
 
 
 class Shaken:
-    """A transport that drops, doubles, holds back and swaps pushes, each 20 in 100."""
+    """Transport that drops, doubles, delays and swaps pushes, 20 % each."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -506,7 +506,7 @@ async def test_reconciler__age_is_by_the_databases_clock(user: User) -> None:
 async def test_reconciler__many_users(
     user: User, other: User, monkeypatch: pytest.MonkeyPatch, few: int, queries: int
 ) -> None:
-    """Where all users together have got few messages, nobody is named; else it is one query per 1,000 users."""
+    """With few recent messages of all users there is one query, else one per 1,000 users."""
     monkeypatch.setattr(reconcile, "RECENT_MAX", few)
     mine, _theirs = await store(user), await store(other)
     pks = [user.pk, *range(1_000_000, 1_002_500)]

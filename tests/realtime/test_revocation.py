@@ -1,4 +1,4 @@
-"""Sockets that are closed because whoever opened them is not signed in any more."""
+"""Revalidation of sessions: sockets are closed when their sign-in ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ENGINES = ("db", "cached_db", "cache", "file")
 
 @pytest.fixture(autouse=True)
 def patient(settings: Settings) -> None:
-    """No round within a test, unless it asks for one."""
+    """Disable periodic rounds."""
     settings.CATMAID_NOTIFY_SESSION_CHECK_SECONDS = 600
 
 
@@ -55,7 +55,7 @@ async def closing(closing_connections: None) -> AsyncIterator[None]:
 
 
 def sign_in(user: User) -> Client:
-    """Return a browser of the user's."""
+    """Return a browser that is signed in."""
     client = Client()
     client.force_login(user)
     return client
@@ -73,12 +73,12 @@ async def browser(user: User, db: None) -> Client:
 
 @pytest_asyncio.fixture
 async def tab(browser: Client, page: Callable[..., Page]) -> Page:
-    """A page with the session of ``browser``."""
+    """A page in ``browser``."""
     return await page(cookie=cookie_of(browser)).live()
 
 
 async def stays(tab: Page) -> None:
-    """Fail unless the socket is there after everything that is due has been checked."""
+    """Fail unless the socket is still open after all due checks."""
     assert await tab.frames_before() == []
 
 
@@ -185,7 +185,7 @@ async def test_order__many_changes_are_one_check(
 
 
 async def test_order__own_password_changed_on_a_page(browser: Client, user: User, page: Callable[..., Page]) -> None:
-    """The page that changed it comes again with its new session, all others find out that they are signed out."""
+    """The page that changed it reconnects with its new session; all others are signed out."""
     elsewhere = await in_db(sign_in)(user)
     theirs, tab = await page(cookie=cookie_of(elsewhere)).live(), await page(cookie=cookie_of(browser)).live()
 
@@ -329,7 +329,7 @@ async def test_round__finds_what_nobody_has_said(
 async def test_round__cache_in_front_of_the_database_is_not_believed(
     user: User, settings: Settings, page: Callable[..., Page]
 ) -> None:
-    """Another process has ended the session: a cache in this process's own memory does not hear of it."""
+    """Another process has ended the session, so this process's memory cache is out of date."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
     browser = await in_db(sign_in)(user)
     tab = await page(cookie=cookie_of(browser)).live()
@@ -375,7 +375,7 @@ async def test_round__database_that_is_away_closes_nobody(
 
 
 class OwnBackend(ModelBackend):
-    """A backend of the site's own, that fails for some."""
+    """Authentication backend of a site that fails for some users."""
 
     errors: ClassVar[dict[Any, Exception]] = {}
 
@@ -387,7 +387,7 @@ class OwnBackend(ModelBackend):
 
 @pytest.fixture
 def errors(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[Any, Exception]:
-    """What the site's own backend raises, by primary key."""
+    """Errors that the site's backend raises, by primary key."""
     settings.AUTHENTICATION_BACKENDS = [f"{__name__}.OwnBackend"]
     raised: dict[Any, Exception] = {}
     monkeypatch.setattr(OwnBackend, "errors", raised)
@@ -415,7 +415,7 @@ async def test_round__backend_that_fails_for_one_keeps_no_other_unchecked(
 async def test_round__backend_that_fails_for_one_while_others_are_known_to_be_gone(
     user: User, other: User, page: Callable[..., Page], errors: dict[Any, Exception]
 ) -> None:
-    """All in one round: whoever fails comes first, last or in between."""
+    """One round; the failing user is the first, the last or in between."""
     tabs = [await page(cookie=cookie_of(await in_db(sign_in)(one))).live() for one in (other, user, other)]
 
     def end() -> None:
@@ -441,7 +441,7 @@ async def test_round__backend_whose_database_is_away_closes_nobody(
 async def test_round__what_fails_for_all_closes_nobody(
     user: User, other: User, page: Callable[..., Page], errors: dict[Any, Exception], log: pytest.LogCaptureFixture
 ) -> None:
-    """A cache that keeps the sessions is away, say; it is no database."""
+    """For example, the cache that stores the sessions is away."""
     tabs = [await page(cookie=cookie_of(await in_db(sign_in)(one))).live() for one in (user, other)]
     errors.update({user.pk: ConnectionError("what nobody should read"), other.pk: ConnectionError()})
     await until(lambda: "duty=session checks" in log.text)

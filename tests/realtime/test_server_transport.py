@@ -1,4 +1,4 @@
-"""The connection below a socket, with transports as asyncio and uvloop have them; Twisted's is tried with Daphne."""
+"""Access to the server's transport, with asyncio's and uvloop's. Tests with Daphne cover Twisted's."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def poll_for_reset(connection: socket.socket) -> None:
-    """Wait until the other side has reset it; nothing is read meanwhile."""
+    """Wait, without reading, until the peer has reset the connection."""
     poll = select.poll()
     poll.register(connection, 0)  # errors are reported all the same
     assert poll.poll(10_000), "not told"
 
 
 class Protocol(asyncio.Protocol):
-    """As uvicorn's: ``send`` is a method of what knows the transport."""
+    """Fake of uvicorn's protocol: ``send`` is one of its methods."""
 
     transport: Any = None
 

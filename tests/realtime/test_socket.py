@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """An ASGI server's ``send``: what it was given, and a gate that makes it suspend as uvicorn's does."""
+    """Fake of an ASGI server's ``send`` that records events and can be made to suspend, as uvicorn's does."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -51,7 +51,7 @@ class Server:
 
 
 class Made:
-    """A socket, its server, and the codes with which it was closed."""
+    """A socket with its server and its close codes."""
 
     def __init__(self, *, is_v1: bool = True) -> None:
         self.server = Server()
@@ -63,7 +63,7 @@ class Made:
             self.socket.push(text)
 
     def nonce(self) -> str:
-        """Ping, and return the nonce that was sent."""
+        """Ping; return the nonce."""
         self.socket.ping()
         frame = json.loads(self.server.started[-1])
         assert frame["event"] == "ping"
@@ -186,7 +186,7 @@ async def test_push__client_that_goes_while_the_server_writes(
 
 
 async def test_push__never_overtakes_what_a_cancelled_send_left(v1: Made) -> None:
-    """A server's own future that is cancelled ends what waits for it; its socket must not go on with a gap."""
+    """A server may cancel a future that `send` awaits. The socket must not go on with a frame missing."""
     v1.server.gate.clear()
     v1.push("a", "b", "c")
     await v1.server.waiting.wait()
@@ -246,7 +246,7 @@ async def test_ping__nonces_differ(v1: Made) -> None:
 
 @pytest.fixture
 def impatient(settings: Settings) -> None:
-    """No time for an answer."""
+    """Give clients no time for an answer."""
     settings.CATMAID_NOTIFY_PONG_SECONDS = 0
 
 
@@ -394,7 +394,7 @@ async def test_unacked__plain_sockets_have_a_budget_an_interval(plain: Made, set
 
 
 class Transport:
-    """An asyncio transport behind a server's ``send``."""
+    """Fake of the asyncio transport behind a server's ``send``."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -404,7 +404,7 @@ class Transport:
 
 
 class Seen:
-    """A server's protocol, whose method is what a socket sends with."""
+    """Fake of a server's protocol; ``send`` is one of its methods."""
 
     def __init__(self) -> None:
         self.transport = Transport()
@@ -415,7 +415,7 @@ class Seen:
 
 @pytest.fixture
 def seen() -> tuple[Seen, Socket, list[int]]:
-    """A server, a plain socket on it, and the codes with which that is closed."""
+    """A server, a plain socket on it, and the close codes."""
     server, codes = Seen(), list[int]()
     return server, Socket(server.send, sign_in=SignIn(user_pk=7), is_v1=False, on_close=codes.append), codes
 

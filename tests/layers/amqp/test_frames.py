@@ -1,4 +1,4 @@
-"""The frames that we write and read ourselves, compared with those of pamqp."""
+"""Encoding and decoding of AMQP frames, compared with pamqp."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 
 def unmarshalled(raw: bytes) -> list[tuple[int, Any]]:
-    """Read frames with pamqp: (channel number, frame) each."""
+    """Decode frames with pamqp; return (channel number, frame) pairs."""
     found = []
     while raw:
         size, channel_number, frame = pamqp.frame.unmarshal(raw)
@@ -78,7 +78,7 @@ def test_parse_confirm__other_frames_say_nothing() -> None:
 
 
 def split(raw: bytes) -> list[tuple[int, bytes]]:
-    """Return types and payloads of the frames of one channel."""
+    """Split encoded frames of one channel into (type, payload) pairs."""
     found = []
     while raw:
         size = int.from_bytes(raw[3:7])

@@ -1,4 +1,4 @@
-"""The publisher against a channel that answers as the test says: order, confirms, refusals, deadlines, bounds."""
+"""The publisher with a fake channel whose answers a test controls: order, confirms, refusals, deadlines, bounds."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FRAME_MAX = 131_072
 
 
 class FakeInterceptor:
-    """What is on the socket, as far as the publisher knows it."""
+    """Fake of the `FrameInterceptor`, with the parts that the publisher uses."""
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
         self.at_once: list[bytes] = []
-        """Those of them that another thread has written."""
+        """Pieces that another thread has written."""
         self.is_free = True
         self.meanwhile: Callable[[], None] = lambda: None
-        """Called in the middle of a write, as a signal's handler is."""
+        """Called in the middle of a write, as a signal handler is."""
         self.handlers: dict[int, FrameHandler] = {}
         self.is_paused = False
 
@@ -56,7 +56,7 @@ class FakeInterceptor:
 
 
 class FakeChannel:
-    """A connection and an aiormq channel on it, as far as the publisher knows them."""
+    """Fake of a connection and its aiormq channel, with the parts that the publisher uses."""
 
     number = 1
 
@@ -77,14 +77,14 @@ class FakeChannel:
         return self
 
     async def exchange_declare(self, *_arguments: Any, **_options: Any) -> None:
-        """Is there."""
+        """Accept the declaration."""
 
     async def queue_declare(self, queue: str, **_options: Any) -> None:
         await self.may_declare.wait()
         self.declared.append(queue)
 
     def written(self) -> list[bytes]:
-        """Return the bodies that have been written since the last call."""
+        """Return the bodies written since the last call."""
         bodies = []
         raw = b"".join(self.interceptor.writes)
         self.interceptor.writes.clear()
@@ -96,13 +96,13 @@ class FakeChannel:
         return bodies
 
     def answer(self, frame: Any) -> bool:
-        """Let the publisher see a frame; return whether it has taken it."""
+        """Give a frame to the publisher; return true if it was handled."""
         raw = pamqp.frame.marshal(frame, self.number)
         return self.interceptor.handlers[self.number](raw[0], raw[7:-1])
 
 
 class Answers:
-    """What became of messages, by name."""
+    """Results of messages, by name."""
 
     def __init__(self) -> None:
         self.got: dict[str, NotPublished | None] = {}
@@ -118,7 +118,7 @@ def answers() -> Answers:
 
 @pytest.fixture
 async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """Return what makes a publisher without a broker; all are closed at the end."""
+    """Return a factory of publishers without a broker; all are closed at the end."""
     made: list[Publisher] = []
 
     async def run(_self: connection.Connection) -> None:
@@ -136,7 +136,7 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
 
 
 async def connected(one: Publisher) -> FakeChannel:
-    """Give a publisher a channel."""
+    """Set a publisher up with a new fake channel."""
     channel = FakeChannel()
     await one._set_up(channel)  # type: ignore[arg-type]
     await asyncio.sleep(0)
@@ -144,7 +144,7 @@ async def connected(one: Publisher) -> FakeChannel:
 
 
 async def turn() -> None:
-    """Let the loop run what is due."""
+    """Let the loop run all callbacks that are due."""
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -271,7 +271,7 @@ async def test_lost_connection__what_was_under_way_is_not_sent_again(make: Any, 
 
 
 async def connected_twice(one: Any, answers: Answers) -> tuple[Any, Any]:
-    """Lose a connection with "a" under way; "b" is under way on the next one. Returns both channels."""
+    """Lose a connection with "a" in flight, and send "b" on the next one; return both channels."""
     old = await connected(one)
     submit(one, answers, "a")
     await turn()
@@ -286,7 +286,7 @@ async def connected_twice(one: Any, answers: Answers) -> tuple[Any, Any]:
 async def test_lost_connection__its_channel_that_closes_late_leaves_the_next_one_alone(
     make: Any, answers: Answers
 ) -> None:
-    """The driver may take half a minute for it: as long as TLS waits for a last word."""
+    """The driver may take half a minute to close, since TLS waits for the last answer."""
     one = make()
     old, new = await connected_twice(one, answers)
     old.closing.set_exception(ConnectionError("closed at last"))
@@ -431,7 +431,7 @@ async def test_close__says_it_to_all_that_wait(make: Any, answers: Answers) -> N
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No message comes soon after another one."""
+    """Treat no message as part of a burst."""
     monkeypatch.setattr(publisher, "BURST_SECONDS", -1.0)
 
 
@@ -456,7 +456,7 @@ async def test_at_once__in_order_with_those_that_go_through_the_loop(make: Any, 
 
 
 async def test_at_once__not_in_a_burst(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many are written in one piece then."""
+    """A burst is written at once by the loop."""
     monkeypatch.setattr(publisher, "BURST_SECONDS", 60.0)
     one = make(is_local=False)
     channel = await connected(one)

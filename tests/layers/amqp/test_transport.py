@@ -1,4 +1,4 @@
-"""What is between the socket and aiormq: whoever asks for the frames of a channel gets them, aiormq all others."""
+"""The `FrameInterceptor`: handlers get the frames of their channels, aiormq all others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ cuts = st.lists(st.integers(1, 30), min_size=1, max_size=8)
 
 
 class Clock:
-    """A loop as far as a `FrameInterceptor` needs one, whose time stands still."""
+    """Fake of an event loop whose time stands still."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -42,7 +42,7 @@ class Clock:
 
 
 class Reader(asyncio.StreamReader):
-    """aiormq's end."""
+    """Fake of aiormq's stream reader."""
 
     def __init__(self, loop: Any) -> None:
         super().__init__(loop=loop)
@@ -57,7 +57,7 @@ class Reader(asyncio.StreamReader):
 
 
 class Site:
-    """An interceptor with all around it."""
+    """An interceptor with fakes of its loop, reader and transport."""
 
     def __init__(self, wants: Callable[[bytes], bool] = lambda _: True) -> None:
         self.clock: Any = Clock()
@@ -111,7 +111,7 @@ def test_taker__from_the_frame_on_after_it_was_named() -> None:
 
 
 def test_heartbeat__stands_for_what_is_taken_once_a_second() -> None:
-    """Else aiormq ends a connection on which messages come all the time."""
+    """Without it aiormq ends a connection on which messages come all the time."""
     site = Site()
     for seconds in (0.1, 0.8, 0.1, 0.1, 0.9):
         site.clock.now += seconds
@@ -176,7 +176,7 @@ def test_lost_connection__nothing_reaches_the_socket_any_more() -> None:
 
 def test_lost_connection__in_the_middle_of_another_threads_write__not_written_and_not_raised() -> None:
     class Losing(FrameInterceptor):
-        """Loses its connection as soon as somebody has looked whether there is one."""
+        """Loses its connection right after somebody has read `_socket_writer`."""
 
         socket_writers: ClassVar[list[Any]] = [None, Mock(try_write=Mock(return_value=False))]
 
@@ -186,7 +186,7 @@ def test_lost_connection__in_the_middle_of_another_threads_write__not_written_an
 
         @_socket_writer.setter
         def _socket_writer(self, socket_writer: Any) -> None:
-            """Is in the list already."""
+            """Ignore the value that the parent class sets."""
 
     clock: Any = Clock()
     interceptor = Losing(Reader(clock), clock)
@@ -195,7 +195,7 @@ def test_lost_connection__in_the_middle_of_another_threads_write__not_written_an
 
 @asynccontextmanager
 async def connected(serve: Any) -> AsyncIterator[tuple[FrameInterceptor, asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Connect to a server on this loop, as aiormq does, by real sockets."""
+    """Connect to a server on this loop with real sockets, as aiormq does."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         transports = InterceptingTransportFactory()
@@ -207,7 +207,7 @@ async def connected(serve: Any) -> AsyncIterator[tuple[FrameInterceptor, asyncio
 
 @pytest.mark.real
 async def test_pause_reading__a_real_socket_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On this loop's own transports: what comes meanwhile comes in one piece afterwards, and writing goes on."""
+    """On the loop's own transports: data of the pause arrives at once afterwards, and writing continues."""
     came: list[bytes] = []
     pieces: list[int] = []
     got = asyncio.Event()

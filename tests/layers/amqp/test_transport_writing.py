@@ -1,4 +1,4 @@
-"""The way out of a socket that the loop and other threads share: pieces stay whole and in order, whoever writes."""
+"""The `SocketWriter`: the loop and other threads share it, and pieces stay whole and in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECES, THREADS = 300, 3
 
 
 class Ends:
-    """Both ends of a connection: the socket writer, and what comes out of it."""
+    """Both ends of a connection: the socket writer, and the bytes that arrive."""
 
     def __init__(self, one: SocketWriter, transport: asyncio.WriteTransport, other: socket.socket) -> None:
         self.socket_writer = one
@@ -116,7 +116,7 @@ async def test_try_write__while_the_loop_still_writes() -> None:
 
 
 async def test_pieces__stay_whole_and_in_order_whoever_writes() -> None:
-    """Threads that write at once or not, and the loop, into a socket that is full most of the time."""
+    """Threads and the loop write into a socket that is full most of the time."""
     async with connected(buffer=SMALL) as ends:
         loop = asyncio.get_running_loop()
         taken: list[bytes] = []
@@ -166,7 +166,7 @@ async def test_try_write__the_other_end_is_gone__the_loop_says_so() -> None:
 
 
 async def test_try_write__interrupted__the_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A time limit of Celery's, say, at the worst moment: half a frame may be on its way."""
+    """A time limit of Celery may strike after half a frame."""
 
     def interrupted(_handle: int, _piece: bytes) -> int:
         raise KeyboardInterrupt
