@@ -58,8 +58,12 @@ async def test_example(settings: Settings, client: Client, user: User) -> None:
     examples.run(PAGE, namespace)
     shown: list[str] = []
     opened: list[Connection] = []
-    namespace["print"] = shown.append
-    namespace["connect"] = lambda *arguments, **options: opened.append(Connection(*arguments, **options)) or opened[0]
+
+    def connect(url: str, **options: Any) -> Connection:
+        opened.append(Connection(url, **options))
+        return opened[-1]
+
+    namespace.update(connect=connect, print=shown.append)
     await sync_to_async(client.force_login)(user)
     listening = asyncio.create_task(namespace["listen"]("testserver", client.cookies["sessionid"].value))
     # The server sends a ping only after the last one was answered.
