@@ -1,4 +1,4 @@
-"""Adapters by which the hub uses any channel layer: one class a kind, with the same methods."""
+"""Adapters with one interface for all kinds of channel layers; the hub uses them."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from catmaid_notify.conf import conf
 logger = logging.getLogger("catmaid_notify")
 
 GROUP_EXPIRY_SECONDS: Final = 86400
-"""Group expiry of a layer that doesn't say it; the default of Channels' specification."""
+"""Expiry of memberships for layers without ``group_expiry``: the default of Channels' specification."""
 JOIN_AGAIN_SECONDS_MAX: Final = 3600
-"""Longest time between two renewals of memberships, for layers that forget them without an error."""
+"""Longest interval between two joins of all groups. A layer may forget memberships without an error."""
 EARLY_SECONDS: Final = 2.0
-"""Time-outs of a driver that come sooner than this are errors; later ones say that nothing has come."""
+"""A time-out of the driver before this time is an error; a later one only ends an idle wait."""
 
 Handler = Callable[[Any], None]
-"""Gets each message of a channel, on the event loop."""
+"""Called with each message of a channel, on the event loop."""
 
 
 class LayerAdapter(ABC):
-    """The hub's view of a channel layer. All methods belong to the hub's event loop."""
+    """Interface of a channel layer for the hub. All methods belong to the hub's event loop."""
 
     rejoin_seconds: float | None = None
-    """Interval at which memberships must be renewed; ``None``: the layer keeps them by itself."""
+    """Interval at which all groups must be joined again; ``None``: the layer keeps its memberships."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
 
     @abstractmethod
     def listen(self, channel: str, handler: Handler) -> None:
-        """Hand each message of ``channel`` to ``handler`` from now on, as long as `receive` is awaited."""
+        """Call ``handler`` with each further message of ``channel``, while `receive` runs."""
 
     @abstractmethod
     async def receive(self) -> None:
-        """Receive for as long as the layer works; return to be called again.
+        """Receive messages until the layer fails. If it returns, the caller calls it again.
 
         Raises:
-            Exception: whatever the layer's driver raises.
+            Exception: any error of the layer's driver.
         """
 
     def on_connected(self, callback: Callable[[], None]) -> None:
-        """Call back whenever the layer has its server again, if the layer knows."""
+        """Call ``callback`` each time the layer has connected; does nothing for a layer that can't tell."""
         if hasattr(self.layer, "on_connected"):
             self.layer.on_connected(callback)
 
@@ -60,12 +60,12 @@ class LayerAdapter(ABC):
 
 
 class NoLayer(LayerAdapter):
-    """A site without a channel layer: pages poll."""
+    """Adapter for a site without a channel layer, whose pages poll."""
 
     is_connected = False
 
     def listen(self, channel: str, handler: Handler) -> None:
-        """Log that nothing will come."""
+        """Log that no layer is configured."""
         logger.warning("No channel layer %r is configured; pages ask every minute.", conf.CHANNEL_LAYER)
 
     async def receive(self) -> None:
@@ -74,10 +74,10 @@ class NoLayer(LayerAdapter):
 
 
 class PushingLayer(LayerAdapter):
-    """The app's own layer: it calls a listener for each message, and keeps its memberships across reconnects."""
+    """Adapter for the app's own layer, which calls a listener and keeps its memberships across reconnects."""
 
     def listen(self, channel: str, handler: Handler) -> None:
-        """Register the handler; the layer calls it."""
+        """Register the handler in the layer."""
         self.layer.listen(channel, handler)
 
     async def receive(self) -> None:
@@ -86,7 +86,7 @@ class PushingLayer(LayerAdapter):
 
 
 class PulledLayer(LayerAdapter):
-    """Any other layer of Channels: it is asked for each message, and may forget groups after their expiry."""
+    """Adapter for all other layers: it awaits ``receive``, and its memberships may expire."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__(layer)
@@ -95,7 +95,7 @@ class PulledLayer(LayerAdapter):
             self.rejoin_seconds = min(expiry / 4, JOIN_AGAIN_SECONDS_MAX)
 
     def listen(self, channel: str, handler: Handler) -> None:
-        """Keep both for `receive`."""
+        """Store channel and handler for `receive`."""
         self._channel = channel
         self._handler = handler
 
@@ -117,7 +117,7 @@ class PulledLayer(LayerAdapter):
 
 
 def configured_layer() -> LayerAdapter:
-    """Return the adapter of the layer that ``CATMAID_NOTIFY_CHANNEL_LAYER`` names."""
+    """Return the adapter of the channel layer with the alias ``CATMAID_NOTIFY_CHANNEL_LAYER``."""
     if conf.CHANNEL_LAYER not in getattr(settings, "CHANNEL_LAYERS", {}):
         return NoLayer(None)
     layer = channel_layers[conf.CHANNEL_LAYER]
