@@ -20,6 +20,7 @@ from catmaid_notify.layers.amqp.transport import FrameInterceptor, InterceptingT
 from catmaid_notify.layers.options import LayerOptions, Node
 from catmaid_notify.utils.asyncio import being_cancelled
 
+_jitter = random.Random()  # noqa: S311 - spreads reconnects; of our own, since a site may seed the module's
 logger = logging.getLogger("catmaid_notify.layers")
 
 BACKOFF_MIN: Final = 0.6  # seconds; less than two tries a second
@@ -104,7 +105,7 @@ class Connection:
             self.is_up.clear()
             self._log_down(node, error)
             # Jitter is not a secret: it only keeps many processes from reconnecting at the same moment.
-            await asyncio.sleep(backoff(attempt, random.random()))  # noqa: S311
+            await asyncio.sleep(backoff(attempt, _jitter.random()))
 
     async def _serve(self, node: Node) -> NoReturn:
         """Open one connection, and wait until it is lost.
