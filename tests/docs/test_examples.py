@@ -1,10 +1,11 @@
-"""The Python examples of docs/messages.md and docs/tasks.md run, and do what the pages say."""
+"""The Python examples of docs/messages.md, docs/tasks.md and docs/topics.md run, and do what the pages say."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,13 @@ from celery.signals import task_failure
 from django.conf import settings as site_settings
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import post_delete, post_save
 
 from catmaid_notify import topics
 from catmaid_notify.exceptions import UserTaskError
 from catmaid_notify.models import Message, TaskProgress
 from catmaid_notify.tasks import UserTask
+from catmaid_notify.topics import permissions, registry
 from tests.celery_app import app
 from tests.docs import examples
 
@@ -169,3 +172,48 @@ def test_tasks(ann: User, request_of_ann: Any, monkeypatch: pytest.MonkeyPatch) 
     assert linked.action == "/exports/2/"
     assert Message.objects.get(level="error").text == "The region is empty. Please draw a larger one."
     assert not TaskProgress.objects.exists()
+
+
+@pytest.fixture
+def no_declarations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A site that has not declared a topic yet, and whose models publish nothing."""
+    before = [(signal, list(signal.receivers or ())) for signal in (post_save, post_delete)]
+    monkeypatch.setattr(registry, "_declarations", {})
+    registry._find.cache_clear()
+    yield
+    registry._find.cache_clear()
+    for signal, receivers in before:
+        signal.receivers = receivers
+        signal.sender_receivers_cache.clear()
+
+
+@pytest.mark.usefixtures("no_declarations")
+def test_topics(ann: User, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    from demo.shared.models import Cell
+
+    granted = {("budget", ann)}
+    sheets = SimpleNamespace(filter=lambda name, members: SimpleNamespace(exists=lambda: (name, members) in granted))
+    models = ModuleType("mysite.sheets.models")
+    models.Sheet = SimpleNamespace(objects=sheets)  # type: ignore[attr-defined]
+    for name in ("mysite", "mysite.sheets"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, models.__name__, models)
+    namespace: dict[str, Any] = {"__name__": "mysite.sheets.topics", "user": ann, "Cell": Cell}
+    examples.run("topics.md", namespace)
+    assert events_of_topics() == ["cell", "recalculating"]
+    topic = topics.find("sheet:budget")
+    assert topic.declaration.may_follow is namespace["may_see"]
+    assert permissions.allowed([ann], topic) == {ann.pk}
+    granted.clear()
+    assert permissions.allowed([ann], topic) == set()
+    examples.sent.clear()
+    answer = namespace["save_cell"](rf.post("/", {"value": "18"}, headers={"X-Sender": "tab-1"}))
+    assert answer.status_code == 204
+    [(_group, message)] = examples.sent
+    frame = json.loads(message["v1"])
+    assert (frame["payload"]["value"], frame["sender"]) == ("18", "tab-1")
+
+
+def events_of_topics() -> list[str]:
+    """Return the names of the events that were published into topics."""
+    return [json.loads(message["v1"])["event"] for _group, message in examples.sent if "v1" in message]
