@@ -1,7 +1,7 @@
-"""Example settings of a site with catmaid_notify: complete and importable. Copy what your own settings lack.
+"""Example settings of a site with catmaid_notify: complete and importable. Copy the parts that your settings lack.
 
-What belongs to this app is marked with [catmaid_notify]; the rest is what ``django-admin startproject`` writes.
-Values that differ from host to host, or are secret, are read from the environment.
+Parts of this app are marked with [catmaid_notify]. The rest is written by ``django-admin startproject``.
+Values that differ from host to host, and secrets, come from the environment.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ BASE_DIR = Path(__file__).resolve().parent
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "") == "1"
 
-# Signs the sessions by which sockets are authenticated: long, random, and the same for the WSGI and ASGI servers.
+# Signs the sessions that authenticate sockets: long, random, and the same for the WSGI and ASGI servers.
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "")
 
-# Host names of the site. Not ["*"]: the origin of a socket is checked against the host that it was opened on.
+# Host names of the site. Not ["*"]: the server compares the origin of a socket with the host of its request.
 ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "localhost 127.0.0.1").split()
 
-# Behind a proxy that ends TLS: the address of the site as browsers see it.
+# The address of the site as browsers see it, if TLS ends at a proxy.
 CSRF_TRUSTED_ORIGINS = os.environ.get("DJANGO_TRUSTED_ORIGINS", "").split()
 
 INSTALLED_APPS = [
-    # [catmaid_notify] First of all, and only for development: Daphne makes `manage.py runserver` serve WebSockets, too.
+    # [catmaid_notify] First of all, for development only: with Daphne, `manage.py runserver` serves WebSockets.
     *(["daphne"] if DEBUG else []),
     "django.contrib.admin",
     "django.contrib.auth",
@@ -41,7 +41,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    # [catmaid_notify] Optional: answers polls that find nothing new before the rest of the site is asked.
+    # [catmaid_notify] Optional: answers polls that find nothing new, without running the rest of the site.
     "catmaid_notify.middleware.poll",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -57,7 +57,7 @@ TEMPLATES = [
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
-                # [catmaid_notify] {% catmaid_notify %} takes the user from the request.
+                # [catmaid_notify] The tag {% catmaid_notify %} reads the user from the request.
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
@@ -69,9 +69,13 @@ TEMPLATES = [
 ROOT_URLCONF = "mysite.urls"
 WSGI_APPLICATION = "mysite.wsgi.application"
 
-# [catmaid_notify] What Daphne serves. The whole of an asgi.py, for a site that has none yet:
+# [catmaid_notify] The application that Daphne serves. A site without an asgi.py writes one with these lines:
+#     import os
+#     import django
 #     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
-#     application = catmaid_notify.routing.application()
+#     django.setup()
+#     from catmaid_notify import routing
+#     application = routing.application()
 ASGI_APPLICATION = "mysite.asgi.application"
 
 DATABASES: dict[str, dict[str, Any]] = {
@@ -83,7 +87,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "PORT": os.environ.get("PGPORT", "5432"),
     },
-    # For a try, without a server:
+    # To try it without a database server:
     # "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -107,24 +111,24 @@ STATIC_ROOT = BASE_DIR / "static"
 # [catmaid_notify] RabbitMQ, which Celery and the channel layer share
 # ---------------------------------------------------------------------------------------------------------------------
 
-# amqp://host:port/vhost. A user, a password and a vhost of the site's own, here "asgi":
+# amqp://host:port/vhost. Give the site its own user, password and vhost, here "asgi":
 #     rabbitmqctl add_user asgi <password>
 #     rabbitmqctl add_vhost asgi
 #     rabbitmqctl set_permissions -p asgi asgi '.*' '.*' '.*'
-# User and password are not part of the URL: Django masks values on its error pages, and in error mails, by their names.
+# Do not write user and password into the URL: Django's error pages and error mails mask values by their names only.
 AMQP_URL = os.environ.get("AMQP_URL", "amqp://localhost:5672/")
-AMQP_USERNAME = os.environ.get("AMQP_USERNAME")  # None: guest, or what a URL says all the same
+AMQP_USERNAME = os.environ.get("AMQP_USERNAME")  # None: the user in the URL, or guest
 AMQP_PASSWORD = os.environ.get("AMQP_PASSWORD")
 
-# The layer carries pushes from wherever they are made (a web server, a Celery worker, a command) to the ASGI servers.
+# The layer carries pushes from web servers, Celery workers and commands to the ASGI servers.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "catmaid_notify.layers.RabbitmqChannelLayer",
         "CONFIG": {"host": AMQP_URL, "username": AMQP_USERNAME, "password": AMQP_PASSWORD},
     },
-    # The layer of the classic CATMAID guide, from the package channels-rabbitmq (requirements-async.txt). It speaks the
-    # same bytes, so that both can be used in one vhost while a site moves from one to the other. User and password have
-    # to be part of its URL:
+    # The layer of the classic CATMAID guide, from the package channels-rabbitmq (requirements-async.txt). Both layers
+    # have the same format on the wire, so they can share a vhost while a site moves from one to the other. User and
+    # password have to be part of its URL:
     # "default": {
     #     "BACKEND": "channels_rabbitmq.core.RabbitmqChannelLayer",
     #     "CONFIG": {"host": AMQP_URL},
@@ -133,13 +137,13 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     # Redis instead of RabbitMQ, from the package channels_redis:
     # "default": {
     #     "BACKEND": "channels_redis.core.RedisChannelLayer",
-    #     # redis-py 8 by itself gives up after 5 s, which is as long as channels_redis waits for a message.
+    #     # The default time-out of redis-py 8 is 5 s: as long as channels_redis waits for a message, so too short.
     #     "CONFIG": {
     #         "hosts": [{"address": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), "socket_timeout": 15}],
     #     },
     # },
     #
-    # No server at all, for development: everything, the tasks included, has to run in one process.
+    # For development, without any broker: everything, including the tasks, has to run in one process.
     # "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"},
 }
 
@@ -150,19 +154,19 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 CELERY_BROKER_URL = AMQP_URL
 CELERY_BROKER_USER = AMQP_USERNAME
 CELERY_BROKER_PASSWORD = AMQP_PASSWORD
-# Nothing but JSON is accepted: who can write to the broker can run code in workers that take pickle.
+# Accept only JSON. If a worker accepts pickle, everybody who can write to the broker can run code in it.
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
-# Results reach the user as messages; a task whose return value is read by code needs a result backend as well.
+# Results reach the user as messages. If code reads the return value of a task, the site needs a result backend as well.
 CELERY_TASK_IGNORE_RESULT = True
-# Tasks are long: no worker takes more of them off the queue than it works on.
+# Tasks are long: each worker process reserves only the task that it works on.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = TIME_ZONE
 
 # ---------------------------------------------------------------------------------------------------------------------
-# [catmaid_notify] Its own settings: all of them, with their defaults. Uncomment what you change.
+# [catmaid_notify] All settings of the app, with their defaults. Uncomment the ones that you change.
 # ---------------------------------------------------------------------------------------------------------------------
 
 # [settings of catmaid_notify: begin]
@@ -268,7 +272,7 @@ CELERY_TIMEZONE = TIME_ZONE
 # [settings of catmaid_notify: end]
 
 # ---------------------------------------------------------------------------------------------------------------------
-# [catmaid_notify] Logging: one logger for what an operator should know, one below it for what was refused
+# [catmaid_notify] Logging: one logger for operators, and one below it for refused sockets
 # ---------------------------------------------------------------------------------------------------------------------
 
 LOGGING: dict[str, Any] = {
@@ -278,7 +282,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "catmaid_notify": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # Refused origins, frames and subscriptions, one line each: what fail2ban and the like would read.
+        # Refused origins, frames and subscriptions, one line each, for tools such as fail2ban.
         "catmaid_notify.security": {"level": "INFO"},
     },
 }
