@@ -24,8 +24,8 @@ from tests.support.process import PYTHON, ROOT, Process
 READY = r"Ctrl-C ends it"
 SLICES = 40
 TILE = 64
-STOP_SECONDS = 5.0
-"""The most that the demo may take to end."""
+STOP_SECONDS = 15.0
+"""The demo ends within 5 seconds on a quiet machine; a run beside other programs gets three times as long."""
 
 
 class Running:
