@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import time
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,12 +19,11 @@ from django.utils.crypto import constant_time_compare
 from catmaid_notify.auth import sessions, users
 from catmaid_notify.auth.sessions import Session
 from catmaid_notify.protocol import Close
+from catmaid_notify.utils.asyncio import PerLoop
 from catmaid_notify.utils.batching import Batcher
 from catmaid_notify.utils.sql_cache import NOT_FETCHED, Fetched
 
-_batchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher[str, SignIn | None]] = (
-    weakref.WeakKeyDictionary()
-)
+_batchers: PerLoop[Batcher[str, SignIn | None]] = PerLoop()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,11 +108,7 @@ def _session_key(scope: dict[str, Any]) -> str:
 
 def _handshakes() -> Batcher[str, SignIn | None]:
     """Return the running loop's batcher; concurrent handshakes share its queries."""
-    loop = asyncio.get_running_loop()
-    found = _batchers.get(loop)
-    if found is None:
-        found = _batchers[loop] = Batcher(database_sync_to_async(_of_sessions))
-    return found
+    return _batchers.get(lambda: Batcher(database_sync_to_async(_of_sessions)))
 
 
 def _of_sessions(keys: Sequence[str], fetched: Fetched = NOT_FETCHED) -> list[SignIn | None]:

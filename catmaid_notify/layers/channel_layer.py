@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from catmaid_notify.layers import codec, flushing, futures, loop_thread, worker_
 from catmaid_notify.layers.amqp.publisher import MessageRejected, NotPublished, Publisher
 from catmaid_notify.layers.loop_state import LoopChannelLayer
 from catmaid_notify.layers.options import LayerOptions
+from catmaid_notify.utils.asyncio import PerLoop
 
 _publishers: loop_thread.PerProcess[LayerOptions, Publisher] = loop_thread.PerProcess()
 
@@ -81,22 +81,17 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         self._codec = self.options.codec
         super().__init__(expiry=self.options.expiry, capacity=self.options.local_capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopChannelLayer] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._loops: PerLoop[LoopChannelLayer] = PerLoop()
         self._lock = threading.Lock()
 
     @property
     def loop_layer(self) -> LoopChannelLayer:
         """Receiving side of the running loop, made at the first use."""
-        loop = asyncio.get_running_loop()
         with self._lock:
-            found = self._loops.get(loop)
-            if found is None:
-                found = self._loops[loop] = LoopChannelLayer(
-                    self.options, capacity_of=self.get_capacity, send_to_group=self.group_send
-                )
-            return found
+            return self._loops.get(self._make_loop_layer)
+
+    def _make_loop_layer(self) -> LoopChannelLayer:
+        return LoopChannelLayer(self.options, capacity_of=self.get_capacity, send_to_group=self.group_send)
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """Send a message to one channel; returns when the broker has confirmed it.
@@ -232,7 +227,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     async def close(self) -> None:
         """Close the connections of the running loop. The next call on this loop opens new ones."""
         with self._lock:
-            found = self._loops.pop(asyncio.get_running_loop(), None)
+            found = self._loops.pop()
         if found is not None:
             await found.close()
 
@@ -248,7 +243,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     def _local_publisher(self, loop: asyncio.AbstractEventLoop) -> Publisher | None:
         """Return the publisher of a loop that receives, else ``None``: another loop may end after this call."""
         with self._lock:
-            found = self._loops.get(loop)
+            found = self._loops.of(loop)
         return found.publisher if found is not None else None
 
     def _encode(self, key: str, receiver: str, message: dict[str, Any]) -> bytes:
@@ -262,7 +257,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     def _loop_layers(self) -> list[LoopChannelLayer]:
         with self._lock:
-            return list(self._loops.values())
+            return self._loops.values()
 
     async def _publish(
         self,
@@ -277,7 +272,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         confirmed: asyncio.Future[NotPublished | None] = loop.create_future()
         local = self._local_publisher(loop)
         if local is None:
-            done = futures.threadsafe_setter(loop, confirmed)
+            done = futures.threadsafe_setter(confirmed)
             publisher(self.options).submit(exchange, routing_key, body, done=done, queue_arguments=queue_arguments)
         else:
             done = futures.local_setter(confirmed)

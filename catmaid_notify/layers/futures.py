@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from catmaid_notify.utils.asyncio import PerLoop
 
 
 class _LoopResults:
@@ -38,18 +39,16 @@ class _LoopResults:
                 future.set_result(result)
 
 
-_results_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopResults] = weakref.WeakKeyDictionary()
+_results_by_loop: PerLoop[_LoopResults] = PerLoop()
 
 
-def threadsafe_setter(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> Callable[[Any], None]:
+def threadsafe_setter(future: asyncio.Future[Any]) -> Callable[[Any], None]:
     """Return a thread-safe setter for ``future``.
 
-    Call this function on ``loop``, the future's own; call the setter from any thread. It does nothing if the future
-    is done or the loop is closed.
+    Call this function on the future's own loop; call the setter from any thread. It does nothing if the future is
+    done or the loop is closed.
     """
-    results = _results_by_loop.get(loop)
-    if results is None:
-        results = _results_by_loop[loop] = _LoopResults()
+    results = _results_by_loop.get(_LoopResults)
     return lambda result: results.put(future, result)
 
 

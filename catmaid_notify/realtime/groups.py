@@ -10,6 +10,7 @@ from typing import Any
 from catmaid_notify.conf import conf
 from catmaid_notify.exceptions import BrokerUnavailable
 from catmaid_notify.realtime.socket import Socket
+from catmaid_notify.utils.asyncio import being_cancelled
 
 logger = logging.getLogger("catmaid_notify")
 
@@ -124,11 +125,12 @@ class LocalGroups:
             if self._layer is not None:
                 async with asyncio.timeout(conf.CONNECT_SECONDS):
                     await self._layer.group_add(group, await self.channel())
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if self.by_name.get(group) is local_group:
                 del self.by_name[group]
-            if isinstance(error, BrokerUnavailable):
+            if isinstance(error, BrokerUnavailable) or being_cancelled():
                 raise
+            # A CancelledError that nobody has sent to this task is a driver's, of a connection that it gave up.
             raise BrokerUnavailable(
                 f"The channel layer can't join the group {group!r}: {type(error).__name__}: {error}"
             ) from error

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import math
 import time
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from catmaid_notify.realtime.presence_writer import PresenceWriter
 from catmaid_notify.realtime.revocation import SessionRevalidator
 from catmaid_notify.realtime.socket import Socket, size_of
 from catmaid_notify.realtime.subscriptions import SubscriptionManager
-from catmaid_notify.utils.asyncio import set_within
+from catmaid_notify.utils.asyncio import PerLoop, set_within
 from catmaid_notify.utils.supervision import Supervisor
 
 logger = logging.getLogger("catmaid_notify")
@@ -40,17 +39,18 @@ Losing a message is worse than showing it twice.
 SESSIONS_RETRY_SECONDS_MAX = 5.0
 """Longest pause between two tries of the session checks: sockets are served meanwhile."""
 
-_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+_hubs: PerLoop[Hub] = PerLoop()
 
 
 def get_hub() -> Hub:
     """Return the hub of the running loop. The first call starts it, since Daphne has no lifespan events."""
-    loop = asyncio.get_running_loop()
-    found = _hubs.get(loop)
-    if found is None:
-        found = _hubs[loop] = Hub()
-        found.start()
-    return found
+    return _hubs.get(_started_hub)
+
+
+def _started_hub() -> Hub:
+    hub = Hub()
+    hub.start()
+    return hub
 
 
 class Hub:

@@ -14,7 +14,7 @@ from catmaid_notify.layers import futures as futures_module
 async def test_threadsafe_setter__many_by_one_hop(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     futures: list[asyncio.Future[int]] = [loop.create_future() for _ in range(100)]
-    takers = [futures_module.threadsafe_setter(loop, future) for future in futures]
+    takers = [futures_module.threadsafe_setter(future) for future in futures]
     hops = []
     hop = loop.call_soon_threadsafe
 
@@ -39,7 +39,7 @@ async def test_threadsafe_setter__each_result_asks_for_a_hop_when_none_is_under_
     loop = asyncio.get_running_loop()
     for number in range(3):
         future: asyncio.Future[int] = loop.create_future()
-        taker = futures_module.threadsafe_setter(loop, future)
+        taker = futures_module.threadsafe_setter(future)
         threading.Thread(target=taker, args=(number,)).start()
         async with asyncio.timeout(10):
             assert await future == number
@@ -48,7 +48,7 @@ async def test_threadsafe_setter__each_result_asks_for_a_hop_when_none_is_under_
 async def test_threadsafe_setter__who_gave_up_gets_nothing() -> None:
     loop = asyncio.get_running_loop()
     gone, there = loop.create_future(), loop.create_future()
-    takers = [futures_module.threadsafe_setter(loop, gone), futures_module.threadsafe_setter(loop, there)]
+    takers = [futures_module.threadsafe_setter(gone), futures_module.threadsafe_setter(there)]
     gone.cancel()
     for taker in takers:
         taker("late")
@@ -59,7 +59,7 @@ async def test_threadsafe_setter__who_gave_up_gets_nothing() -> None:
 def test_threadsafe_setter__a_loop_that_has_ended() -> None:
     async def make() -> Any:
         loop = asyncio.get_running_loop()
-        return futures_module.threadsafe_setter(loop, loop.create_future())
+        return futures_module.threadsafe_setter(loop.create_future())
 
     taker = asyncio.run(make())
     taker("nobody waits")  # raises nothing

@@ -231,8 +231,10 @@ async def test_join__all_who_wait_hear_of_the_failure(layer: SpyLayer, hub: Hub)
     assert [type(result) for result in results] == [BrokerUnavailable] * 3
 
 
-async def test_join__works_again_after_a_failure(layer: SpyLayer, hub: Hub) -> None:
-    layer.error = ConnectionError("refused")
+@pytest.mark.parametrize("error", [ConnectionError("refused"), asyncio.CancelledError()], ids=repr)
+async def test_join__works_again_after_a_failure(layer: SpyLayer, hub: Hub, error: BaseException) -> None:
+    """A driver that gives up a connection cancels its own futures."""
+    layer.error = error
     with pytest.raises(BrokerUnavailable):
         await joined(hub)
     layer.error = None

@@ -179,7 +179,7 @@ class SpyLayer:
         self.open = asyncio.Event()
         """Event that lets calls proceed; while it is cleared, they wait."""
         self.open.set()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """Exception that each call raises."""
         self._arrived: asyncio.Queue[Any] = asyncio.Queue()
         self._listeners: list[Callable[[], None]] = []
