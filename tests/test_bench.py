@@ -246,6 +246,7 @@ def test_growth__a_column_a_size_and_a_plot(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_bench__a_row_on_real_servers(tmp_path: Path) -> None:
     environment.require("rabbitmq", "postgresql")
     given = ["--rows", "fan-out", "--quick", "--kinds", "uvicorn: ours", "uvicorn: only", "--json", str(tmp_path / "f")]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.support.rabbitmq import Vhost
 
 pytestmark = pytest.mark.real
+slow = pytest.mark.slow
 
 Start = Callable[..., "Process"]
 
@@ -89,7 +90,7 @@ def test_embedded__static_files_and_headers(embedded: Running) -> None:
     assert demo.json("/channels/health/")["database"] == "ok"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=slow), signal.SIGTERM])
 def test_embedded__ends_while_idle(embedded: Running, number: int) -> None:
     process = embedded.start()
     stop(embedded, number)
@@ -162,6 +163,7 @@ def test_rabbitmq__crop_from_request_to_download(on_rabbitmq: Running) -> None:
     assert len(until(demo.messages)) == 1
 
 
+@slow
 def test_rabbitmq__ends_with_its_terminal(on_rabbitmq: Running) -> None:
     process = on_rabbitmq.start()
     stop(on_rabbitmq, signal.SIGHUP)
@@ -230,6 +232,7 @@ def test_rabbitmq__revoked_by_who_runs_the_site(on_rabbitmq: Running, vhost: Vho
     assert demo.json("/notify/unread")["tasks"] == []
 
 
+@slow
 def test_rabbitmq__ends_when_one_of_its_processes_dies(on_rabbitmq: Running) -> None:
     process = on_rabbitmq.start()
     worker = next(pid for pid in on_rabbitmq.processes() if b"celery" in command(pid) and parent(pid) == process.pid)
@@ -240,6 +243,7 @@ def test_rabbitmq__ends_when_one_of_its_processes_dies(on_rabbitmq: Running) -> 
     assert "The worker was killed by signal 9, so the demo ends." in process.output
 
 
+@slow
 def test_rabbitmq__nothing_outlives_a_killed_demo(on_rabbitmq: Running) -> None:
     on_rabbitmq.block(7)
     process = on_rabbitmq.start()
@@ -280,6 +284,7 @@ def test_demo__taken_port(embedded: Running, start: Start) -> None:
     assert not (embedded.var / "demo.sqlite3").exists()
 
 
+@slow
 def test_demo__two_in_one_folder(embedded: Running, start: Start) -> None:
     embedded.start()
     second = start("second", *command_of(embedded, port=free_port()), env=embedded.env)
@@ -289,12 +294,15 @@ def test_demo__two_in_one_folder(embedded: Running, start: Start) -> None:
     assert embedded.client().crops() == []
 
 
+WHOLE_NUMBER = "DEMO_CROP_BYTES_MAX must be a whole number, 1 or more; found"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("DEMO_STACKS", "/none.json", "/none.json can't be read: No such file or directory."),
-        ("DEMO_CROP_BYTES_MAX", "many", "DEMO_CROP_BYTES_MAX must be a whole number, 1 or more; found 'many'."),
-        ("DEMO_CROP_BYTES_MAX", "0", "DEMO_CROP_BYTES_MAX must be a whole number, 1 or more; found '0'."),
+        pytest.param("DEMO_STACKS", "/none.json", "/none.json can't be read: No such file or directory.", marks=slow),
+        pytest.param("DEMO_CROP_BYTES_MAX", "many", f"{WHOLE_NUMBER} 'many'.", marks=slow),
+        pytest.param("DEMO_CROP_BYTES_MAX", "0", f"{WHOLE_NUMBER} '0'.", marks=slow),
         ("DATABASE_URL", "mysql://u:secret@h/d", "DATABASE_URL must be postgresql://user:password@host:port/name."),
     ],
 )

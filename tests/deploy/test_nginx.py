@@ -33,7 +33,7 @@ slow = pytest.mark.slow
     "options",
     [
         pytest.param({"wsgi_server": "uwsgi"}, id="uwsgi and daphne"),
-        pytest.param({"wsgi_server": "none", "asgi_processes": 2}, id="daphne alone"),
+        pytest.param({"wsgi_server": "none", "asgi_processes": 2}, id="daphne alone", marks=slow),
         pytest.param({"asgi_server": "uvicorn"}, id="gunicorn and uvicorn"),
         pytest.param({"asgi_server": "hypercorn"}, id="gunicorn and hypercorn", marks=slow),
         pytest.param({"wsgi_server": "none", "asgi_server": "uvicorn"}, id="uvicorn alone", marks=slow),

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.real
     "command",
     [
         pytest.param(["daphne", "-b", "127.0.0.1", "-p", "{port}"], id="daphne"),
-        pytest.param(["uvicorn", "--host", "127.0.0.1", "--port", "{port}"], id="uvicorn"),
-        pytest.param(["hypercorn", "--bind", "127.0.0.1:{port}"], id="hypercorn"),
+        pytest.param(["uvicorn", "--host", "127.0.0.1", "--port", "{port}"], id="uvicorn", marks=pytest.mark.slow),
+        pytest.param(["hypercorn", "--bind", "127.0.0.1:{port}"], id="hypercorn", marks=pytest.mark.slow),
     ],
 )
 def test_asgi_only(site, command):

@@ -84,6 +84,7 @@ def test_shared_socket__several_processes(site):
     assert set(supervisor.states()) == {"tests-shared-0", "tests-shared-1", "tests-wsgi"}
 
 
+@slow
 def test_shared_socket__works_under_the_script_too(site):
     """`exec` is what hands the socket on."""
     script = site.folder / "daphne.sh"
@@ -96,7 +97,8 @@ def test_shared_socket__works_under_the_script_too(site):
     wait_until_served(site)
 
 
-@pytest.mark.parametrize("wrong", ["program", *(pytest.param(how, marks=slow) for how in ("group", "background"))])
+@slow
+@pytest.mark.parametrize("wrong", ["program", "group", "background"])
 def test_shared_socket__socket_operation_on_non_socket(site, wrong):
     """What an administrator sees who takes another kind of section, or loses the socket in a script."""
     text = site.config("supervisor", "shared-socket.conf", asgi_port=site.daphne_port)

@@ -53,7 +53,10 @@ async def open_sockets(site: Site, user: User, count: int) -> list[ClientConnect
     return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
-@pytest.mark.parametrize("settled", [True, False], ids=["settled", "right after handshakes"])
+@pytest.mark.parametrize(
+    "settled",
+    [pytest.param(True, id="settled", marks=pytest.mark.slow), pytest.param(False, id="right after handshakes")],
+)
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
 async def test_sigterm__ends_by_itself(

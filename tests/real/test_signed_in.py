@@ -192,7 +192,7 @@ def test_signal__user_model_of_the_sites_own(make_site: Callable[..., AbstractCo
                 assert again.close_code() == 4401
 
 
-@pytest.mark.parametrize("engine", ["cached_db", "file"])
+@pytest.mark.parametrize("engine", ["cached_db", pytest.param("file", marks=pytest.mark.slow)])
 def test_signal__sessions_elsewhere(make_site: Callable[..., AbstractContextManager[Site]], engine: str) -> None:
     """The cache is one of each process's own memory, so that one process never hears what another one has ended."""
     with make_site(settings={"SESSION_ENGINE": f"django.contrib.sessions.backends.{engine}"}) as site:

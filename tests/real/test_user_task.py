@@ -157,7 +157,7 @@ def test_database_away_while_the_end_is_noticed(tmp_path_factory: pytest.TempPat
             assert "started in time" in message["text"]
 
 
-@pytest.mark.parametrize("pool", ["solo", "threads", "gevent"])
+@pytest.mark.parametrize("pool", [pytest.param("solo", marks=pytest.mark.slow), "threads", "gevent"])
 def test_other_pools(tmp_path_factory: pytest.TempPathFactory, pool: str) -> None:
     with site_maker(tmp_path_factory)() as site:
         site.daphne()
