@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import wraps
+from functools import partial
 from typing import Any, ParamSpec, Protocol
 
 from channels.layers import InMemoryChannelLayer, channel_layers
@@ -70,13 +70,10 @@ def call_after_commit(using: str, call: Callable[P, object], *args: P.args, **kw
         using: alias of the database whose transaction is meant.
         call: a function or method; it gets the remaining arguments.
     """
-
-    # Django's log line needs a __qualname__, which a functools.partial lacks: its AttributeError would be the caller's.
-    @wraps(call)
-    def run() -> None:
-        call(*args, **kwargs)
-
-    transaction.on_commit(run, using=using, robust=True)
+    callback = partial(call, *args, **kwargs)
+    # For Django's log line. A partial has no __qualname__, and the AttributeError would be the caller's.
+    callback.__qualname__ = call.__qualname__  # type: ignore[attr-defined]
+    transaction.on_commit(callback, using=using, robust=True)
 
 
 def transport() -> Transport:
