@@ -49,11 +49,11 @@ GATE: tuple[tuple[Part, ...], ...] = (
     (
         Part(name="check", budget=60),
         Part(name="js", budget=30),
-        Part(name="unit", budget=150),
-        Part(name="unit-postgresql", budget=150),
+        Part(name="unit", budget=200),
+        Part(name="unit-postgresql", budget=240),
         Part(name="classic", budget=120),
     ),
-    (Part(name="real", budget=600),),
+    (Part(name="real", budget=660),),
 )
 BROKERS = ("installed", "trixie", "sid")
 REST: tuple[Part, ...] = (
