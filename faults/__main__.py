@@ -25,7 +25,7 @@ from tests.support.process import ROOT
 
 WHOLE = ("main", "second")
 """Lanes with all clients and tabs. The faults that need no longer than some minutes are split between them."""
-BESIDE = replace(SMALL, users=15, tabs=3)
+BESIDE = replace(SMALL, users=15)
 """Size of the other lanes, which hold the slowest faults."""
 
 

@@ -54,7 +54,7 @@ class Size:
 
 
 FULL = Size()
-SMALL = Size(users=5, clients=10, browsers=1, tabs=2)
+SMALL = Size(users=5, clients=10, browsers=1, tabs=3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

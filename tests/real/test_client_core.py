@@ -15,7 +15,7 @@ from tests.support import process
 from tests.support.cdp import raw_chromium
 from tests.support.environment import require
 from tests.support.ports import free_port
-from tests.support.site import POLL_SECONDS
+from tests.support.site import POLL_SECONDS, unique
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def test_user__another_one_signs_in(served: Site, browser: Chromium, person: Use
     page = open_page(browser, served, person)
     notify(served, person, "For the first")
     page.wait_for_function("() => window.shown.length === 1")
-    other = served.user("somebody else")
+    other = served.user(unique("somebody else"))
     second = notify(served, other, "For the second")
     name, _, value = other.cookie.partition("=")
     page.context.add_cookies([{"name": name, "value": value, "url": served.url, "httpOnly": True}])

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.support.browser import Chromium
 from tests.support.inbox import Inbox, notify, refusals
-from tests.support.site import Site, User
+from tests.support.site import Site, User, unique
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.real
@@ -184,7 +184,7 @@ def test_desktop__click_opens_the_panel_and_reading_closes_it(lab: Site, ann: Us
 
 def test_desktop__somebody_else_in_the_same_browser_has_them_off(lab: Site, ann: User, window: BrowserContext) -> None:
     turn_on(tab(window))
-    name, _, value = lab.user("eve").cookie.partition("=")
+    name, _, value = lab.user(unique("eve")).cookie.partition("=")
     window.add_cookies([{"name": name, "value": value, "url": lab.url, "httpOnly": True, "sameSite": "Lax"}])
     expect(box(tab(window).open())).not_to_be_checked()
 
@@ -215,7 +215,7 @@ def test_hidden_tab__has_nothing_to_tell_of_the_former_user(lab: Site, ann: User
     look(inbox, seen=False)
     notify(lab, ann, "For Ann")
     expect(inbox.bell).to_have_text("1")
-    bob = lab.user("bob")
+    bob = lab.user(unique("bob"))
     name, _, value = bob.cookie.partition("=")
     window.add_cookies([{"name": name, "value": value, "url": lab.url, "httpOnly": True, "sameSite": "Lax"}])
     inbox.page.evaluate("() => catmaidNotify.sync()")

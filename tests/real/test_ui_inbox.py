@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Route, expect
 from tests.support.browser import Chromium, chromium
 from tests.support.environment import require
 from tests.support.inbox import MINUTE, NO_SOCKET, SECOND, Inbox, notify, refusals, served, store, unread
-from tests.support.site import Site, User
+from tests.support.site import Site, User, unique
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.real
@@ -242,7 +242,7 @@ def test_panel__closes_by_escape_beside_it_and_by_the_bell(tab: BrowserContext) 
 
 
 def test_panel__another_user_sees_nothing_of_the_former_one(lab: Site, ann: User, tab: BrowserContext) -> None:
-    eve = lab.user("eve")
+    eve = lab.user(unique("eve"))
     notify(lab, ann, "For Ann")
     notify(lab, eve, "For Eve")
     inbox = Inbox.of(tab).open()

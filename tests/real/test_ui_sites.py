@@ -14,7 +14,7 @@ from tests.deploy.test_nginx import SUB, TRUSTING, make_certificate
 from tests.support.browser import Chromium
 from tests.support.environment import require
 from tests.support.inbox import Inbox, notify, refusals, store
-from tests.support.site import Site
+from tests.support.site import Site, unique
 
 pytestmark = pytest.mark.real
 
@@ -69,7 +69,7 @@ BOXES = """() => [...document.querySelectorAll(".catmaid-notify, .catmaid-notify
 
 def test_page__whose_styles_reach_for_everything(lab: Site, browser: Chromium) -> None:
     """Rules for bare elements, as resets and frameworks have them, change nothing in here."""
-    ann = lab.user("ann")
+    ann = lab.user(unique("ann"))
     store(lab, ann, 3, "Read", read=True)
     notify(lab, ann, "With a link", action="/inbox/", text="Some text.", level="error")
     shapes: list[list[str]] = []
@@ -96,7 +96,7 @@ def test_page__whose_styles_reach_for_everything(lab: Site, browser: Chromium) -
 
 
 def test_page__beside_jquery_and_scripts_that_extend_what_is_built_in(lab: Site, browser: Chromium) -> None:
-    ann = lab.user("bob")
+    ann = lab.user(unique("bob"))
     query: dict[str, str | list[str]] = {"script": ["admin/js/vendor/jquery/jquery.js", "tests/legacy.js"]}
     inbox = Inbox.of(browser.context(lab, ann), query)
     assert inbox.page.evaluate("() => window.$('h1').text()") == "Neurons"
@@ -133,7 +133,7 @@ def test_page__beside_jquery_and_scripts_that_extend_what_is_built_in(lab: Site,
 def test_page__in_another_language(
     lab: Site, browser: Chromium, language: str, name: str, button: str, state: str, time: str
 ) -> None:
-    ann = lab.user(language)
+    ann = lab.user(unique(language))
     lab.run(
         """
 from datetime import timedelta
@@ -154,7 +154,7 @@ Message.objects.filter(pk=made.pk).update(time=timezone.now() - timedelta(minute
 
 def test_bell__at_the_edge_of_a_box_that_cuts_off(lab: Site, browser: Chromium) -> None:
     """The panel is in the top layer: neither overflow nor stacking of the page gets at it."""
-    inbox = Inbox.of(browser.context(lab, lab.user("eve")), {"style": "tests/cut.css"}).open()
+    inbox = Inbox.of(browser.context(lab, lab.user(unique("eve"))), {"style": "tests/cut.css"}).open()
     box = inbox.panel.bounding_box()
     assert box
     middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}

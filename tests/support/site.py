@@ -15,6 +15,7 @@ import contextlib
 import getpass
 import json
 import pprint
+import secrets
 import select
 import ssl
 import subprocess
@@ -54,6 +55,11 @@ from catmaid_notify.models import Message
 
 templates: dict[str, str] = {}
 """Migrated PostgreSQL databases, by project."""
+
+
+def unique(name: str) -> str:
+    """Return a user name that begins so, and that no other test on a shared site has."""
+    return f"{name}-{secrets.token_hex(4)}"
 
 
 class ConsoleError(AssertionError):
