@@ -40,7 +40,7 @@ def _logged_in(request: Any, **_others: Any) -> None:
     had = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
     if had and had != getattr(getattr(request, "session", None), "session_key", None):
         order: LayerMessage = {"type": LAYER_TYPE, "replaced": sessions.digest(had)}
-        _push_on_commit(EVERYONE, order, using=router.db_for_write(get_user_model()))
+        push.call_after_commit(router.db_for_write(get_user_model()), push.push, EVERYONE, order)
 
 
 def _logged_out(request: Any, user: Any, **_others: Any) -> None:
@@ -48,9 +48,8 @@ def _logged_out(request: Any, user: Any, **_others: Any) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key and getattr(user, "pk", None) is not None:
         ended = ALL_SESSIONS if sessions.are_kept_by_clients() else sessions.digest(key)
-        _push_on_commit(
-            user_group(user.pk), {"type": LAYER_TYPE, "ended": ended}, using=router.db_for_write(get_user_model())
-        )
+        order: LayerMessage = {"type": LAYER_TYPE, "ended": ended}
+        push.call_after_commit(router.db_for_write(get_user_model()), push.push, user_group(user.pk), order)
 
 
 def _saved(
@@ -59,12 +58,8 @@ def _saved(
     """Let all processes check the user's sockets: password or ``is_active`` may have changed."""
     harmless = update_fields is not None and update_fields <= HARMLESS_FIELDS
     if not (created or raw or harmless):
-        _push_on_commit(user_group(instance.pk), CHECK, using=using)
+        push.call_after_commit(using, push.push, user_group(instance.pk), CHECK)
 
 
 def _deleted(instance: Any, *, using: str, **_others: Any) -> None:
-    _push_on_commit(user_group(instance.pk), CHECK, using=using)
-
-
-def _push_on_commit(group: str, order: LayerMessage, *, using: str) -> None:
-    push.call_after_commit(using, push.push, group, order)
+    push.call_after_commit(using, push.push, user_group(instance.pk), CHECK)

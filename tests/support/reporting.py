@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 WRITE_SECONDS = 1.0
-OUTCOMES = {"passed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped", "xfailed": "passed"}
-"""pytest's categories; an expected failure is a test that has shown what it should."""
 
 
 class Report:
